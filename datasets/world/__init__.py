@@ -1,0 +1,1 @@
+"""The fictional world behind the synthetic walls: shops, their contacts, and the words that are painted."""

@@ -1,0 +1,1 @@
+"""Which known shop an identifier belongs to, and which photos show the same advert."""
