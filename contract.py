@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ Image: TypeAlias = NDArray[np.uint8]
 """A picture: ``uint8``, shape (height, width, 3), RGB."""
 
 LogProbs: TypeAlias = NDArray[np.float32]
-"""CTC log-probabilities: ``float32``, shape (steps, 1 + len(alphabet)); column 0 is the blank, column i is ``alphabet[i - 1]``."""
+"""CTC log-probabilities: ``float32``, shape (steps, 1 + len(alphabet)); column 0 is the blank, column i ``alphabet[i - 1]``."""
 
 Point: TypeAlias = tuple[float, float]
 Quad: TypeAlias = tuple[Point, Point, Point, Point]
@@ -117,6 +117,15 @@ class ExitCode(IntEnum):
 
 class TagtraceError(Exception):
     """Wrong use or a broken installation: the message says what is wrong and what to do. Base of all errors tagtrace raises."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    """What the command line ends with when nothing catches the error."""
+
+
+class BrokenInstallationError(TagtraceError):
+    """A model file or a library that the command needs is missing or damaged."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.BROKEN_INSTALLATION
 
 
 @dataclass(frozen=True, slots=True)
