@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from ..contract import TagtraceError
 
@@ -20,7 +20,7 @@ def _umask() -> int:
 
 
 @contextmanager
-def atomic_text(path: Path) -> Iterator[TextIO]:
+def atomic_text(path: Path) -> Iterator[IO[str]]:
     """A text file (UTF-8, line feeds) that takes the place of ``path`` when the block ends without an error.
 
     Until then, and after an error, whoever reads ``path`` sees the old file. Raises TagtraceError when it cannot be written.
