@@ -145,9 +145,14 @@ def test_coco_survives_a_round_trip(tmp_path_factory: pytest.TempPathFactory, wa
 
 
 def test_coco_boxes_and_many_cornered_polygons_are_read(tmp_path: Path) -> None:
-    data = {"images": [{"id": 7, "file_name": "a.jpg", "width": 200, "height": 100}], "categories": [{"id": 3, "name": "line"}],
-            "annotations": [{"id": 1, "image_id": 7, "category_id": 3, "bbox": [1, 2, 30, 10]},
-                            {"id": 2, "image_id": 7, "category_id": 3, "segmentation": [[0, 0, 40, 0, 80, 0, 80, 10, 0, 10]]}]}  # fmt: skip
+    data = {
+        "images": [{"id": 7, "file_name": "a.jpg", "width": 200, "height": 100}],
+        "categories": [{"id": 3, "name": "line"}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 3, "bbox": [1, 2, 30, 10]},
+            {"id": 2, "image_id": 7, "category_id": 3, "segmentation": [[0, 0, 40, 0, 80, 0, 80, 10, 0, 10]]},
+        ],
+    }
     (tmp_path / "a.json").write_text(json.dumps(data))
     (found,) = read_coco(tmp_path / "a.json")
     assert found.annotations[0].quad == ((1, 2), (31, 2), (31, 12), (1, 12))

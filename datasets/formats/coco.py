@@ -114,7 +114,8 @@ def read_coco(path: Path | str) -> list[AnnotatedPhoto]:
     """The annotated photos of a COCO file, in the order of its ``images``.
 
     A polygon of four corners is taken as it is; another becomes the smallest rotated rectangle around it. Raises
-    TagtraceError with the file, and the line where it is not JSON, or the entry (``annotations[3]``) and field where it is not COCO.
+    TagtraceError with the file, and the line where it is not JSON, or the entry (``annotations[3]``) and field where it is not
+    COCO.
     """
     path = Path(path)
     try:
