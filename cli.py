@@ -1,0 +1,170 @@
+"""The command line ``tagtrace``: each room keeps its own commands, this joins them and loads a room only when asked.
+
+``tagtrace --help`` lists every command from the table below without importing any room; a room is imported when one of its
+commands runs or its own help is asked for. A command is a plain function with typer annotations that returns nothing or an
+``ExitCode``; what it raises becomes one red line and an exit code here.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from . import __version__
+from .contract import BrokenInstallationError, ExitCode, TagtraceError
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy:
+    """Where a command lives (module below ``tagtrace``, function), the extra it needs, and its line in the list of commands."""
+
+    module: str
+    function: str
+    summary: str
+    extra: str = ""
+
+
+COMMANDS: dict[str, Lazy] = {
+    "score": Lazy("scoring.commands", "score", "Score photos: adverts, texts, identifiers, shops and clusters into files."),
+    "show": Lazy("scoring.commands", "show", "Show what tagtrace sees in one photo."),
+    "extract": Lazy("inference.commands", "extract", "Extract the identifiers from text."),
+    "models list": Lazy("models.commands", "list_models", "List the models with their task, licence, size and checksum."),
+    "models verify": Lazy("models.commands", "verify_models", "Check every model file against its checksum."),
+    "synth": Lazy("datasets.commands", "synth", "Write synthetic photos of adverts on walls, with truth.", "train"),
+    "train detector": Lazy("training.commands_detector", "detector", "Train the detector of lines and codes.", "train"),
+    "train recogniser": Lazy("training.commands_recogniser", "recogniser", "Train the recogniser of lines.", "train"),
+    "evaluate": Lazy("training.commands_evaluate", "evaluate", "Measure results against a truth file, slice by slice."),
+    "benchmark": Lazy("training.commands_benchmark", "benchmark", "Measure speed, memory and peers on the same photos.", "peers"),
+}
+"""Every command by the words that call it."""
+
+GROUPS = {
+    "models": "The model files: list them, verify them.",
+    "train": "Train the models again.",
+}
+
+EXIT_CODES = {
+    ExitCode.OK: "everything done",
+    ExitCode.SOME_FAILED: "done, and some photos failed",
+    ExitCode.USAGE: "wrong use, nothing done",
+    ExitCode.NOTHING_SCORED: "no photo could be scored",
+    ExitCode.BROKEN_INSTALLATION: "a model or library is missing or damaged",
+    ExitCode.INTERRUPTED: "interrupted, what was finished is kept",
+}
+
+_EPILOG = "Exit codes: " + "; ".join(f"{int(code)} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+
+
+def load(words: str) -> Any:
+    """Import the room of a command and return the command, ready to be run by typer."""
+    lazy = COMMANDS[words]
+    try:
+        function = getattr(importlib.import_module(f".{lazy.module}", __package__), lazy.function)
+    except ImportError as error:
+        raise _missing_library(words, error) from error
+    app = typer.Typer(add_completion=False)
+    app.command(name=words.split()[-1], no_args_is_help=False)(_with_exit_code(words, function))
+    return typer.main.get_command(app)
+
+
+def _with_exit_code(words: str, function: Callable[..., object]) -> Callable[..., object]:
+    """Turn what a command returns into its exit code, and a missing library into a sentence that names the extra to install."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            result = function(*args, **kwargs)
+        except ImportError as error:
+            raise _missing_library(words, error) from error
+        if isinstance(result, int):
+            raise typer.Exit(int(result))
+
+    return run
+
+
+def _missing_library(words: str, error: ImportError) -> TagtraceError:
+    package = __package__ or "tagtrace"
+    if error.name is None or error.name.split(".")[0] == package:
+        return BrokenInstallationError(f"{words}: the installation is damaged ({error}); install tagtrace again")
+    extra = COMMANDS[words].extra
+    wanted = f"{package}[{extra}]" if extra else package
+    return BrokenInstallationError(
+        f"{words}: needs the library {error.name!r}, which is missing or damaged; install it with: pip install '{wanted}'"
+    )
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are listed from ``COMMANDS`` and imported when one of them is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that the words in ``args`` name, imported, and the arguments left for it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        words = f"{self.name} {name}" if self.name in GROUPS else name
+        return name, load(words) if words in COMMANDS else command, rest
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tagtrace {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    _version: bool = typer.Option(
+        False, "--version", help="Show the version and exit.", callback=_print_version, is_eager=True, show_default=False
+    ),
+) -> None:
+    """Find drug adverts in photos of walls, read them, and extract their contacts.
+
+    Example: tagtrace score photos/ --shops shops.csv --out results
+    """
+
+
+def _listed() -> None:
+    """Stands in the list of commands; ``LazyGroup`` puts the imported command in its place before anything runs."""
+
+
+def build_app() -> typer.Typer:
+    """The whole command line as a typer application, with no room imported."""
+    settings = {"help_option_names": ["-h", "--help"]}
+    app = typer.Typer(cls=LazyGroup, no_args_is_help=True, epilog=_EPILOG, context_settings=settings)
+    app.callback()(_options)
+    groups: dict[str, typer.Typer] = {}
+    for words, lazy in COMMANDS.items():
+        group, _, name = words.rpartition(" ")
+        if group and group not in groups:
+            groups[group] = typer.Typer(cls=LazyGroup, no_args_is_help=True, help=GROUPS[group])
+            app.add_typer(groups[group], name=group)
+        (groups[group] if group else app).command(name=name, help=lazy.summary)(_listed)
+    return app
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code; ``arguments`` without the program's name, from ``sys.argv`` if None."""
+    command = typer.main.get_command(build_app())
+    try:
+        command.main(args=arguments, prog_name="tagtrace")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except TagtraceError as error:
+        typer.secho(f"tagtrace: {error}", fg=typer.colors.RED, err=True)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        return int(ExitCode.INTERRUPTED)
+    return int(ExitCode.OK)
+
+
+def main() -> NoReturn:
+    """The program ``tagtrace``."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()
