@@ -33,14 +33,21 @@ def _branch(rng: np.random.Generator, mask: Mask, at: NDArray[np.float64], angle
         _branch(rng, mask, at + share * (end - at), angle + rng.normal(0, 0.5), length * rng.uniform(0.5, 0.78), thick * 0.6)
 
 
-def tree(rng: np.random.Generator, rows: int, cols: int) -> Mask:
-    """A bare tree or a bough, sometimes with leaves."""
+def bough(rng: np.random.Generator, rows: int, cols: int) -> Mask:
+    """A bare bough that comes in from a side or a bare tree that grows from below."""
     mask = np.zeros((rows, cols), np.uint8)
     size = max(rows, cols)
-    from_side = rng.random() < 0.4
-    start = np.array([-2.0, rng.uniform(0, rows)]) if from_side else np.array([rng.uniform(0, cols), rows + 2.0])
-    angle = rng.normal(0, 0.4) if from_side else -np.pi / 2 + rng.normal(0, 0.25)
+    side = int(rng.integers(3))
+    start = np.array([(-2.0, rng.uniform(0, rows)), (cols + 2.0, rng.uniform(0, rows)), (rng.uniform(0, cols), rows + 2.0)][side])
+    angle = (0.0, np.pi, -np.pi / 2)[side] + rng.normal(0, 0.35)
     _branch(rng, mask, start, angle, size * rng.uniform(0.25, 0.45), size * rng.uniform(0.012, 0.04))
+    return mask
+
+
+def tree(rng: np.random.Generator, rows: int, cols: int) -> Mask:
+    """A tree or a bough, sometimes with leaves."""
+    mask = bough(rng, rows, cols)
+    size = max(rows, cols)
     if rng.random() < 0.5:
         reach = cv2.blur(mask, (size // 6 | 1, size // 6 | 1)).astype(np.float32) / 255
         leaf = fbm(rng, rows, cols, size * 0.05, 4, 0.7) + np.float32(rng.uniform(3, 8)) * reach
