@@ -1,0 +1,49 @@
+"""Commands of the room ``datasets``: make synthetic photos and line crops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..contract import TagtraceError
+
+
+def synth(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
+    count: Annotated[int, typer.Option("--count", min=0, help="Photos to make.")] = 100,
+    lines: Annotated[int, typer.Option("--lines", min=0, help="Line crops for the recogniser to make as well.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same data.")] = 1,
+    split: Annotated[str, typer.Option("--split", help="train, val or test: each has its own fonts, walls and shops.")] = "train",
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes to use.")] = 1,
+    backgrounds: Annotated[list[Path] | None, typer.Option("--backgrounds", help="Folder with pictures of walls; may be given several times.")] = None,
+    fonts: Annotated[list[Path] | None, typer.Option("--fonts", help="Folder with further fonts; may be given several times.")] = None,
+    yolo: Annotated[bool, typer.Option("--yolo/--no-yolo", help="Also write YOLO-OBB labels beside the photos.")] = True,
+) -> None:
+    """Make photos of fictional adverts on walls, with exact truth, for training and tests.
+
+    Example: tagtrace synth --out data/walls --count 200 --lines 2000 --seed 7 --workers 2
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from .datacard import write_data_card
+    from .formats.yolo import export_yolo
+    from .synth.compose import SynthSettings
+    from .synth.lines import LineSettings
+    from .synth.run import SPLITS, Job, synthesise
+    from .truth import read_truth
+
+    if split not in SPLITS:
+        raise TagtraceError(f"--split {split}: choose one of {', '.join(SPLITS)}")
+    job = Job(str(out), seed, split, tuple(map(str, backgrounds or ())), tuple(map(str, fonts or ())), SynthSettings(), LineSettings())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        bars = {"photos": progress.add_task("photos", total=count, visible=count > 0), "lines": progress.add_task("lines", total=lines, visible=lines > 0)}
+        synthesise(job, count, lines, workers, lambda what, done: progress.update(bars[what], completed=done))
+    if count:
+        truth = read_truth(out / split / "truth.jsonl")
+        if yolo:
+            export_yolo(truth, out / split / "photos", out / "yolo", split)
+        write_data_card(truth, out / split / "DATACARD.md")
+    typer.echo(f"{count} photos and {lines} line crops are in {out / split}")
