@@ -83,7 +83,7 @@ def test_readme_names_every_command_and_exit_code(root: Path) -> None:
         (["no-such-command"], "No such command"),
         (["models", "lst"], "Did you mean 'list'"),
         (["models", "list", "--no-such-option"], "No such option"),
-        (["score"], "Missing"),
+        (["synth"], "Missing option"),
     ],
 )
 def test_wrong_use_is_told_with_code_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tagtrace import __version__
+from tagtrace.datasets.fonts import packages
 
 NOT_PACKAGES = {"tests", "tools", "notebooks", "build", "dist", "runs", "data"}
 BASE_ROOMS = ("cli.py", "contract.py", "scoring", "linking", "inference", "models")
@@ -120,6 +121,11 @@ def test_what_anything_imports_is_declared_somewhere(root: Path, project: dict[s
     owners = importlib.metadata.packages_distributions()
     for name, path in third_party(modules).items():
         assert {normal(owner) for owner in owners.get(name, [name])} & declared, f"{path} imports {name}: declared nowhere"
+
+
+def test_every_font_of_the_generator_is_installed_with_the_training(project: dict[str, Any]) -> None:
+    declared = names(project["project"]["optional-dependencies"]["train"])
+    assert {name for name in declared if name.startswith("fontpkg-")} == set(packages())
 
 
 def test_no_torch_without_the_extra(project: dict[str, Any]) -> None:
