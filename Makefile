@@ -22,10 +22,10 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Set up .venv with everything (scoring, training, peers, tests)
-	@$(PYTHON) tools/venv.py test
+	@$(PYTHON) tools/environment.py test
 
 setup-base: ## Set up .venv with what scoring needs (no torch)
-	@$(PYTHON) tools/venv.py base
+	@$(PYTHON) tools/environment.py base
 
 demo: setup-base ## Score the sample photos and say where the report lies
 	@rm -rf $(DEMO)
@@ -50,7 +50,7 @@ format: setup ## Put the code into its style
 
 # A copy as the wheel installs it, so that a module missing from the package is noticed and nothing else is looked at.
 installed: setup
-	@$(BIN)/python tools/venv.py copy $(INSTALLED)
+	@$(BIN)/python tools/environment.py copy $(INSTALLED)
 
 types: installed ## mypy --strict on the package as installed
 	cd $(INSTALLED) && $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache -p tagtrace

@@ -1,8 +1,8 @@
 """Set up ``.venv`` from a lock, with nothing but Python.
 
-- ``python tools/venv.py base`` and ``python tools/venv.py test`` make the environment where there is none, install the locked
+- ``python tools/environment.py base`` and ``python tools/environment.py test`` make the environment where there is none, install the locked
   packages with their hashes checked, and tagtrace itself so that edits take effect. They do nothing where that is done already.
-- ``python tools/venv.py copy FOLDER`` puts the package into a folder of its own, exactly as a wheel installs it.
+- ``python tools/environment.py copy FOLDER`` puts the package into a folder of its own, exactly as a wheel installs it.
 
 ``TAGTRACE_VENV`` names another place than ``.venv``.
 """
@@ -123,7 +123,7 @@ def main() -> None:
         case ["copy", target]:
             copy_package(environment, Path(target).absolute())
         case _:
-            sys.exit(f"usage: python tools/venv.py {'|'.join(PROFILES)}, or: python tools/venv.py copy FOLDER")
+            sys.exit(f"usage: python tools/environment.py {'|'.join(PROFILES)}, or: python tools/environment.py copy FOLDER")
 
 
 if __name__ == "__main__":
