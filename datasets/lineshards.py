@@ -3,11 +3,12 @@
 A folder holds pairs of files. ``shard-00000.bin`` is the encoded crops (JPEG or PNG, RGB), one after the other, and
 ``shard-00000.jsonl`` describes them, one JSON object a line, in the same order::
 
-    {"offset": 0, "length": 3120, "text": "@zz_test", "height_px": 31.5, "style": "stencil", "legible": true}
+    {"offset": 0, "length": 3120, "text": "@zz_test", "width": 320, "height": 48, "height_px": 31.5, "style": "stencil",
+     "legible": true}
 
-``offset`` and ``length`` are bytes in the ``.bin`` file; ``height_px`` is the height of the text in the photo it was cut
-from; any further keys are kept. Two large files instead of a million small ones keep a disk busy with reading, and a
-crop is found by a seek.
+``offset`` and ``length`` are bytes in the ``.bin`` file; ``width`` and ``height`` are pixels of the crop; ``height_px`` is the
+height of the text in the photo it was cut from; any further keys are kept. Two large files instead of a million small ones keep
+a disk busy with reading, and a crop is found by a seek.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ DEFAULT_SHARD_CROPS = 5000
 DEFAULT_JPEG_QUALITY = 92
 """Quality (0..100) of the stored JPEG: high, because the crops have been through the JPEG of their photo already."""
 
-_REQUIRED = {"offset": int, "length": int, "text": str}
+_REQUIRED = {"offset": int, "length": int, "text": str, "width": int, "height": int}
 
 
 class LineShardWriter:
@@ -84,6 +85,8 @@ class LineShardWriter:
             "offset": self._offset,
             "length": len(data),
             "text": text,
+            "width": int(crop.shape[1]),
+            "height": int(crop.shape[0]),
             "height_px": float(height_px),
             "style": style,
             "legible": bool(legible),

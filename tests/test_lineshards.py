@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tagtrace.contract import TagtraceError
 from tagtrace.datasets.lineshards import LineShards, LineShardWriter
 
@@ -29,7 +30,7 @@ def test_round_trip_over_several_shards(tmp_path: Path) -> None:
     assert len(shards) == 5
     assert len(list(tmp_path.glob("shard-*.bin"))) == 3
     for i, (picture, row) in enumerate(shards):
-        assert picture.shape == (48, 60 + 7 * i, 3)
+        assert picture.shape == (48, 60 + 7 * i, 3) == (row["height"], row["width"], 3)
         assert abs(int(picture[24, 5, 0]) - (100 + i)) < 12 and picture[24, 5, 2] < 30, "red stays in channel 0"
         assert (row["text"], row["height_px"], row["style"], row["legible"], row["wall"]) == (
             f"текст_{i}",
@@ -70,9 +71,9 @@ def test_unfinished_shard_is_not_seen(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("{oops", "not JSON"),
-        ('{"offset": 0, "length": 5}', "wrong type: text"),
+        ('{"offset": 0, "length": 5, "width": 9, "height": 9}', "wrong type: text"),
         ("[1]", "wrong type"),
-        ('{"offset": 0, "length": 9999999, "text": "a"}', "outside"),
+        ('{"offset": 0, "length": 9999999, "text": "a", "width": 9, "height": 9}', "outside"),
     ],
 )
 def test_damage_is_named_with_file_and_line(tmp_path: Path, line: str, message: str) -> None:
