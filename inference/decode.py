@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as PilImage
 from PIL import ImageFile, ImageOps
 
@@ -263,7 +264,7 @@ def _to_rgb(picture: PilImage.Image) -> Image:
         ) from error
 
 
-def _grey_to_bytes(values: np.ndarray, *, sixteen_bit: bool) -> np.ndarray:
+def _grey_to_bytes(values: NDArray[np.generic], *, sixteen_bit: bool) -> NDArray[np.uint8]:
     """One channel to 0..255: 16 bits by their full range, floats 0..1 likewise; other ranges are stretched."""
     data = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(data.min()), float(data.max())
@@ -275,4 +276,5 @@ def _grey_to_bytes(values: np.ndarray, *, sixteen_bit: bool) -> np.ndarray:
         scaled = data
     else:
         scaled = (data - low) * (255.0 / max(high - low, 1e-12))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return grey

@@ -66,7 +66,7 @@ def _degrees(value: object, reference: object, negative: str, limit: float) -> f
         parts = [float(part) for part in value]
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    degrees = sum(part / 60**place for place, part in enumerate(parts))
+    degrees: float = sum(part / 60.0**place for place, part in enumerate(parts))
     if not math.isfinite(degrees) or not 0 <= degrees <= limit:
         return None
     return -degrees if _text(reference).strip().upper() == negative else degrees

@@ -1,0 +1,369 @@
+"""Linking identifiers to shops, and sightings to clusters. All shops are invented."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from pathlib import Path
+
+import cv2
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tagtrace.contract import Advert, Flag, Identifier, IdentifierKind, Outcome, Resource, TagtraceError
+from tagtrace.linking.clusters import ClusterSettings, Sighting, box_of, distance_m, place
+from tagtrace.linking.pictures import close_pairs, distance, picture_hash
+from tagtrace.linking.shops import Shops, advert_shop, differ_in_digits, link, link_advert, load_shops
+from tagtrace.linking.stems import stem
+
+K = IdentifierKind
+SQUARE = ((0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0))
+
+
+def identifier(value: str, confidence: float = 0.9, kind: K = K.TELEGRAM, **more: object) -> Identifier:
+    return Identifier(kind, value, value, confidence, **more)
+
+
+def registry() -> Shops:
+    rows = [
+        ("A", "Tulpar", K.TELEGRAM, "tulpar_kz1", "active"),
+        ("A", "Tulpar", K.TELEGRAM, "tulpar_kz2", "active"),
+        ("A", "Tulpar", K.PHONE, "+77495550001", "active"),
+        ("B", "Umit", K.TELEGRAM, "umitsnow", "active"),
+        ("B", "Umit", K.URL, "umit-snow.top", "active"),
+        ("C", "Shop", K.TELEGRAM, "shop1", "active"),
+        ("D", "Almaty", K.TELEGRAM, "almaty_market", "active"),
+        ("E", "Berkut", K.TELEGRAM, "berkut_zone", "dead"),
+        ("F", "Berkut 2", K.TELEGRAM, "berkut_zone_bot", "active"),
+    ]
+    return Shops(Resource(kind, value, shop, name, status) for shop, name, kind, value, status in rows)
+
+
+def test_same_value_is_the_same_resource() -> None:
+    found = link(identifier("tulpar_kz1"), registry())
+    assert (found.outcome, found.shop_id) == (Outcome.SAME, "A")
+    assert found.resource is not None and found.resource.value == "tulpar_kz1"
+    assert found.probability > 0.95 and "tulpar_kz1" in found.reasons[0] and "Tulpar (A)" in found.reasons[0]
+
+
+def test_the_kind_counts() -> None:
+    assert link(identifier("umitsnow", kind=K.INSTAGRAM), registry()).outcome is Outcome.SIBLING
+    assert link(identifier("+77495550001", kind=K.WHATSAPP), registry()).outcome is Outcome.NEW
+
+
+def test_look_alike_is_proposed_as_a_misread() -> None:
+    found = link(identifier("um1tsn0w"), registry())
+    assert (found.outcome, found.shop_id) == (Outcome.MISREAD, "B")
+    assert 0.5 <= found.probability < 0.95
+
+
+def test_a_clear_other_digit_is_a_sibling_and_never_a_misread() -> None:
+    found = link(identifier("tulpar_kz7", 0.97, alternatives=(("tulpar_kz1", 0.02),)), registry())
+    assert (found.outcome, found.shop_id) == (Outcome.SIBLING, "A")
+
+
+def test_an_uncertain_digit_may_be_a_misread() -> None:
+    found = link(identifier("tulpar_kz7", 0.5, alternatives=(("tulpar_kz1", 0.45),)), registry())
+    assert found.outcome is Outcome.MISREAD and found.resource is not None and found.resource.value == "tulpar_kz1"
+
+
+def test_alternative_of_the_reading_leads_to_the_known_value() -> None:
+    read = identifier("umitsmow", 0.6, alternatives=(("umitsnow", 0.3),))
+    found = link(read, registry())
+    assert (found.outcome, found.shop_id) == (Outcome.MISREAD, "B")
+    assert link(identifier("umitsmow", 0.95, alternatives=(("umitsnow", 0.001),)), registry()).outcome is Outcome.NEW
+
+
+def test_siblings_come_across_kinds_and_endings() -> None:
+    assert link(identifier("tulpar-kz.store", kind=K.URL), registry()).shop_id == "A"
+    found = link(identifier("umit_snow_ast", 0.95), registry())
+    assert (found.outcome, found.shop_id) == (Outcome.SIBLING, "B")
+
+
+@pytest.mark.parametrize("value", ["shop7", "almaty_market2", "market", "kz_shop_24"])
+def test_generic_words_do_not_link(value: str) -> None:
+    assert link(identifier(value), registry()).outcome is Outcome.NEW
+
+
+def test_a_name_of_two_shops_links_to_neither() -> None:
+    assert link(identifier("berkut_zone3"), registry()).outcome is Outcome.NEW
+
+
+def test_random_values_have_no_siblings() -> None:
+    assert link(identifier("+77495550002", kind=K.PHONE), registry()).outcome is Outcome.NEW
+
+
+def test_protected_is_never_linked() -> None:
+    shops = Shops([Resource(K.TELEGRAM, "help_line_bot", "A")])
+    assert link(identifier("help_line_bot", flags=(Flag.PROTECTED,)), shops).outcome is Outcome.NEW
+
+
+def test_resource_of_two_shops_prefers_the_living_one_and_halves_the_probability() -> None:
+    shops = Shops([Resource(K.TELEGRAM, "umitsnow", "A", status="dead"), Resource(K.TELEGRAM, "umitsnow", "B")])
+    found = link(identifier("umitsnow", 1.0), shops)
+    assert (found.shop_id, found.probability) == ("B", pytest.approx(0.5))
+    assert "A, B" in found.reasons[1]
+
+
+def test_contacts_painted_together_belong_together() -> None:
+    advert = Advert(SQUARE, identifiers=(identifier("tulpar_kz1"), identifier("+77495559999", kind=K.PHONE)))
+    links = link_advert(advert, registry())
+    assert [found.outcome for found in links] == [Outcome.SAME, Outcome.SIBLING]
+    assert links[1].shop_id == "A" and advert_shop(links) == "A"
+    mixed = Advert(SQUARE, identifiers=(*advert.identifiers, identifier("umitsnow")))
+    assert link_advert(mixed, registry())[1].outcome is Outcome.NEW
+
+
+def test_no_shops_no_links() -> None:
+    found = link(identifier("tulpar_kz1"), Shops())
+    assert found.outcome is Outcome.NEW and found.probability == 1.0 and found.shop_id is None
+
+
+@settings(max_examples=50)
+@given(st.randoms(use_true_random=False), st.sampled_from(["tulpar_kz9", "um1tsnow", "tulpar_kz1", "berkut_zone"]))
+def test_order_of_the_list_does_not_matter(rng: random.Random, value: str) -> None:
+    resources = list(registry().resources)
+    rng.shuffle(resources)
+    assert link(identifier(value), Shops(resources)) == link(identifier(value), registry())
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (K.TELEGRAM, "tulpar_kz1", "tulpar_kz"),
+        (K.TELEGRAM, "tulpar_kz_2_bot", "tulpar_kz"),
+        (K.TELEGRAM, "tulparbot", "tulpar"),
+        (K.URL, "tulpar-kz.com.kz", "tulpar_kz"),
+        (K.URL, "https://tulpar-kz.store/a?b", "tulpar_kz"),
+        (K.TELEGRAM, "777", "777"),
+        (K.PHONE, "+77495550001", ""),
+    ],
+)
+def test_stems(kind: K, value: str, expected: str) -> None:
+    assert stem(kind, value) == expected
+
+
+def test_digits_against_digits() -> None:
+    assert differ_in_digits("tulpar_kz1", "tulpar_kz7") and differ_in_digits("tulpar", "tulpar2")
+    assert not differ_in_digits("tulpar", "tu1par") and not differ_in_digits("tul_par", "tulpar")
+
+
+HEADER = "shop_id,shop_name,kind,value,first_seen,status\n"
+
+
+def test_load_shops(tmp_path: Path) -> None:
+    path = tmp_path / "shops.csv"
+    path.write_text("\ufeff" + HEADER + "A,Тұлпар,telegram,@Tulpar_KZ1,2025-01-01,active\nA,,phone,+77495550001,,\n", "utf-8")
+    shops = load_shops(path)
+    assert shops.names == {"A": "Тұлпар"}
+    assert link(identifier("tulpar_kz1"), shops).outcome is Outcome.SAME
+    path.write_text("shop_id;kind;value\nA;url;umit-snow.top\n", "utf-8")
+    assert load_shops(path).exact(K.URL, "umit-snow.top")[0].shop_id == "A"
+
+
+def test_bad_shop_lists_are_named_by_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "shops.csv"
+    with pytest.raises(TagtraceError, match=r"shops.csv: no such shop list"):
+        load_shops(path)
+    path.write_text("id,value\n1,2\n", "utf-8")
+    with pytest.raises(TagtraceError, match=r"shops.csv: .*missing: shop_id, kind"):
+        load_shops(path)
+    path.write_text(HEADER + "A,x,telegram,ok_kz,,\nA,x,pigeon,abc,,\n,x,url,abc.kz,,\nA,x,url,b.kz,,,9\n", "utf-8")
+    with pytest.raises(TagtraceError) as caught:
+        load_shops(path)
+    assert "shops.csv:3: unknown kind 'pigeon'" in str(caught.value)
+    assert "shops.csv:4: shop_id is empty" in str(caught.value)
+    assert "shops.csv:5: more fields" in str(caught.value)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TagtraceError, match="UTF-8"):
+        load_shops(path)
+
+
+# --- clusters ---
+
+ALMATY = (43.2, 76.9)
+
+
+def east(metres: float, start: tuple[float, float] = ALMATY) -> tuple[float, float]:
+    return start[0], start[1] + metres / (111_195 * math.cos(math.radians(start[0])))
+
+
+def sighting(photo: str, *values: str, at: tuple[float, float] | None = ALMATY, advert: int = 0, **more: object) -> Sighting:
+    lat, lon = at or (None, None)
+    return Sighting(photo, advert, tuple(identifier(value) for value in values), lat=lat, lon=lon, **more)
+
+
+def clusters(*sightings: Sighting) -> list[str]:
+    return [placement.cluster for placement in place(sightings)]
+
+
+def test_same_contact_near_is_one_advert_and_far_is_one_shop() -> None:
+    here, near, far = sighting("a", "umit1"), sighting("b", "umit1", at=east(40)), sighting("c", "umit1", at=east(5000))
+    placements = place([here, near, far])
+    assert placements[0].cluster == placements[1].cluster != placements[2].cluster
+    assert len({placement.shop_cluster for placement in placements}) == 1
+    assert "telegram umit1 in 2 photos" in placements[0].reasons[0] and placements[2].reasons == ()
+
+
+def test_different_contacts_at_one_place_stay_apart() -> None:
+    placements = place([sighting("a", "umit_kz"), sighting("b", "berkut_kz")])
+    assert placements[0].cluster != placements[1].cluster and placements[0].shop_cluster != placements[1].shop_cluster
+
+
+def test_two_adverts_in_one_photo_stay_two() -> None:
+    both = clusters(sighting("a", "umit1", advert=0), sighting("a", "umit1", advert=1))
+    assert both[0] != both[1]
+
+
+def test_a_misread_at_the_same_place_joins_but_another_number_does_not() -> None:
+    assert len(set(clusters(sighting("a", "umitsnow"), sighting("b", "um1tsn0w")))) == 1
+    assert len(set(clusters(sighting("a", "tulpar_kz8"), sighting("b", "tulpar_kz6")))) == 2
+
+
+def test_rotated_names_are_one_shop() -> None:
+    a, b, c = place([sighting("a", "tulpar_kz1"), sighting("b", "tulpar_kz2", at=east(9000)), sighting("c", "shop2", "shop1")])
+    assert a.shop_cluster == b.shop_cluster != c.shop_cluster and a.cluster != b.cluster
+
+
+def test_listed_shop_joins_its_adverts() -> None:
+    a, b = place([sighting("a", "umit_a", shop_id="A"), sighting("b", "other_b", shop_id="A")])
+    assert a.shop_cluster == b.shop_cluster and a.cluster != b.cluster
+
+
+def test_protected_contacts_make_no_shop() -> None:
+    hotline = Identifier(K.PHONE, "+77770000000", "", 0.9, flags=(Flag.PROTECTED,))
+    a, b = place([Sighting("a", 0, (hotline,), lat=43.0, lon=76.0), Sighting("b", 0, (hotline,), lat=44.0, lon=76.0)])
+    assert a.shop_cluster != b.shop_cluster
+
+
+def test_unknown_place_joins_only_what_is_clear() -> None:
+    here, far, lost = sighting("a", "umit1"), sighting("b", "umit1", at=east(5000)), sighting("c", "umit1", at=None)
+    assert len(set(clusters(here, lost))) == 1
+    assert len(set(clusters(here, far, lost))) == 3
+    assert len(set(clusters(lost, sighting("d", "umit1", at=None)))) == 1
+
+
+def test_unknown_places_never_bridge_two_known_ones() -> None:
+    chain = [
+        sighting("a", "first"),
+        sighting("b", "second", at=east(5000)),
+        sighting("c", "first", "third", at=None),
+        sighting("d", "third", "second", at=None),
+    ]
+    found = clusters(*chain)
+    assert found[0] == found[2] and found[1] == found[3] and found[0] != found[1]
+
+
+def test_copies_of_a_picture_join_at_the_same_spot_without_any_contact() -> None:
+    box = (0.1, 0.1, 0.5, 0.5)
+    a = sighting("a", at=None, picture_hash=0b1011, box=box)
+    b = sighting("b", at=ALMATY, picture_hash=0b0011, box=box)
+    other_spot = sighting("b", at=ALMATY, picture_hash=0b0011, box=(0.6, 0.6, 0.9, 0.9), advert=1)
+    stranger = sighting("c", at=None, picture_hash=(1 << 40) - 1, box=box)
+    found = clusters(a, b, other_spot, stranger)
+    assert found[0] == found[1] and len(set(found)) == 3
+    different = sighting("d", "umit_kz", picture_hash=0b1011, box=box), sighting("e", "berkut_kz", picture_hash=0b1011, box=box)
+    assert len(set(clusters(*different))) == 2
+
+
+def test_across_the_date_line() -> None:
+    assert len(set(clusters(sighting("a", "umit1", at=(0.0, 179.9999)), sighting("b", "umit1", at=(0.0, -179.9999))))) == 1
+
+
+WORLD = st.lists(
+    st.builds(
+        lambda photo, advert, values, spot: sighting(photo, *values, at=spot, advert=advert),
+        st.sampled_from("abcdefghij"),
+        st.integers(0, 1),
+        st.lists(st.sampled_from(["umit1", "umit2", "berkut", "tulpar_kz"]), max_size=2, unique=True),
+        st.sampled_from([None, ALMATY, east(30), east(55), east(100), east(5000), east(5050)]),
+    ),
+    max_size=14,
+    unique_by=lambda s: s.key,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(WORLD, st.randoms(use_true_random=False))
+def test_order_does_not_matter(world: list[Sighting], rng: random.Random) -> None:
+    expected = {s.key: p for s, p in zip(world, place(world), strict=True)}
+    shuffled = rng.sample(world, len(world)) + world[:2]
+    assert {s.key: p for s, p in zip(shuffled, place(shuffled), strict=True)} == expected
+
+
+@settings(max_examples=150, deadline=None)
+@given(WORLD)
+def test_clusters_are_the_connected_components(world: list[Sighting]) -> None:
+    """Against networkx, with the rules written down pair by pair."""
+    found = {s.key: p.cluster for s, p in zip(world, place(world), strict=True)}
+    assert {frozenset(k for k in found if found[k] == c) for c in found.values()} == _components(world)
+
+
+def _components(world: list[Sighting]) -> set[frozenset[tuple[str, int]]]:
+    def shares(a: Sighting, b: Sighting) -> bool:
+        return a.photo != b.photo and bool({i.value for i in a.identifiers} & {i.value for i in b.identifiers})
+
+    graph = nx.Graph()
+    graph.add_nodes_from(s.key for s in world)
+    for a, b in itertools.combinations(world, 2):
+        metres = distance_m(a, b)
+        if metres is not None and metres <= ClusterSettings().near_m and shares(a, b):
+            graph.add_edge(a.key, b.key)
+    wall = {key: number for number, part in enumerate(nx.connected_components(graph)) for key in part}
+    loose = [s for s in world if s.lat is None]
+    values = {s.key: {i.value for i in s.identifiers} for s in world}
+    # Unlike two placed sightings, an unplaced one may join an advert through another photo of the same report.
+    touches = {s.key: {wall[o.key] for o in world if o.lat is not None and values[o.key] & values[s.key]} for s in loose}
+    among = nx.Graph()
+    among.add_nodes_from(s.key for s in loose)
+    among.add_edges_from((a.key, b.key) for a, b in itertools.combinations(loose, 2) if shares(a, b))
+    for part in nx.connected_components(among):
+        targets = set().union(*(touches[key] for key in part))
+        if len(targets) <= 1:
+            graph.add_edges_from(among.subgraph(part).edges)
+        for key in part:
+            if len(touches[key]) == 1:
+                graph.add_edge(key, next(k for k, number in wall.items() if number in touches[key]))
+    return {frozenset(part) for part in nx.connected_components(graph)}
+
+
+# --- pictures ---
+
+
+def scene(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)
+    return cv2.resize(small, (640, 480), interpolation=cv2.INTER_CUBIC)
+
+
+def test_copies_hash_alike_and_others_do_not() -> None:
+    picture = scene(1)
+    base = picture_hash(picture)
+    ok, jpeg = cv2.imencode(".jpg", cv2.resize(picture, (320, 240), interpolation=cv2.INTER_AREA), [cv2.IMWRITE_JPEG_QUALITY, 40])
+    copy = picture_hash(cv2.imdecode(jpeg, cv2.IMREAD_COLOR))
+    other = picture_hash(scene(2))
+    assert ok and base is not None and copy is not None and other is not None
+    assert distance(base, copy) <= 4 < 15 < distance(base, other)
+
+
+def test_bare_surfaces_have_no_hash() -> None:
+    noise = np.random.default_rng(0).normal(120, 3, (480, 640, 3)).clip(0, 255).astype(np.uint8)
+    assert picture_hash(np.full((480, 640, 3), 130, np.uint8)) is None
+    assert picture_hash(noise) is None
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=20), st.integers(0, 8), st.randoms(use_true_random=False))
+def test_close_pairs_against_all_pairs(hashes: list[int], most: int, rng: random.Random) -> None:
+    hashes = hashes + [h ^ (1 << rng.randrange(64)) ^ (1 << rng.randrange(64)) for h in hashes]
+    expected = {(i, j) for i, j in itertools.combinations(range(len(hashes)), 2) if distance(hashes[i], hashes[j]) <= most}
+    found = list(close_pairs(hashes, most))
+    assert set(found) == expected and len(found) == len(expected)
+
+
+def test_box_of_is_cut_at_the_edges() -> None:
+    assert box_of(((-10.0, 5.0), (50.0, 5.0), (50.0, 20.0), (-10.0, 20.0)), 100, 40) == (0.0, 0.125, 0.5, 0.5)
