@@ -36,7 +36,9 @@ def blank(height: float, width: float, colour: Colour) -> NDArray[np.uint8]:
     return np.full((max(4, int(height)), max(4, int(width)), 3), byte(colour), np.uint8)
 
 
-def finish(rng: np.random.Generator, rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None, wear: float = 0.05) -> Sprite:
+def finish(
+    rng: np.random.Generator, rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None, wear: float = 0.05
+) -> Sprite:
     """A drawn rectangle as a sprite, with uneven brightness and grain of strength ``wear``."""
     height, width = rgb.shape[:2]
     tone = 1 + fbm(rng, height, width, max(8.0, max(height, width) * 0.4), 4) * np.float32(wear)
@@ -57,14 +59,30 @@ def place(canvas: Canvas, sprite: Sprite, x: int, y: int, depth: float = 0.0, da
     stamp(canvas, sprite.rgb, sprite.alpha, x, y)
 
 
-FRAME_COLOURS: tuple[Colour, ...] = ((0.90, 0.90, 0.88), (0.82, 0.81, 0.77), (0.42, 0.28, 0.20), (0.60, 0.62, 0.62), (0.35, 0.45, 0.52))
-BOX_COLOURS: tuple[Colour, ...] = ((0.62, 0.63, 0.62), (0.75, 0.75, 0.73), (0.40, 0.42, 0.43), (0.80, 0.72, 0.35), (0.35, 0.42, 0.36))
+FRAME_COLOURS: tuple[Colour, ...] = (
+    (0.90, 0.90, 0.88),
+    (0.82, 0.81, 0.77),
+    (0.42, 0.28, 0.20),
+    (0.60, 0.62, 0.62),
+    (0.35, 0.45, 0.52),
+)
+BOX_COLOURS: tuple[Colour, ...] = (
+    (0.62, 0.63, 0.62),
+    (0.75, 0.75, 0.73),
+    (0.40, 0.42, 0.43),
+    (0.80, 0.72, 0.35),
+    (0.35, 0.42, 0.36),
+)
 
 
 def _glass(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
     """A pane: dark room or sky, with a slanting reflection, curtains at times."""
+    full, height, width = (width, height), height // 3 + 1, width // 3 + 1  # glass is smooth: a third of the size is enough
     pane = np.empty((height, width, 3), np.float32)
-    top, bottom = pick(rng, ((0.16, 0.18, 0.21), (0.42, 0.50, 0.58), (0.08, 0.08, 0.09))), pick(rng, ((0.10, 0.11, 0.12), (0.30, 0.32, 0.33)))
+    top, bottom = (
+        pick(rng, ((0.16, 0.18, 0.21), (0.42, 0.50, 0.58), (0.08, 0.08, 0.09))),
+        pick(rng, ((0.10, 0.11, 0.12), (0.30, 0.32, 0.33))),
+    )
     share = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     pane[:] = np.asarray(top, np.float32) * (1 - share) + np.asarray(bottom, np.float32) * share
     pane *= 1 + (smooth(rng, height, width, width * 0.4, height * 0.5) * np.float32(0.25))[:, :, None]
@@ -72,7 +90,7 @@ def _glass(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint
         folds = (np.sin(np.linspace(0, rng.uniform(15, 50), width)) * 0.06 + rng.uniform(0.45, 0.75)).astype(np.float32)
         edge = int(width * rng.uniform(0.2, 1.0))
         pane[:, :edge] = pane[:, :edge] * 0.4 + folds[None, :edge, None] * np.float32(0.6)
-    return cast(NDArray[np.uint8], (np.clip(pane, 0, 1) * 255).astype(np.uint8))
+    return cast(NDArray[np.uint8], cv2.resize((np.clip(pane, 0, 1) * 255).astype(np.uint8), full, interpolation=cv2.INTER_LINEAR))
 
 
 def window(rng: np.random.Generator, height: float, width: float) -> Sprite:
@@ -91,6 +109,8 @@ def window(rng: np.random.Generator, height: float, width: float) -> Sprite:
     cv2.rectangle(rgb, (0, 0), (cols - 1, rows - 1), byte(frame, 0.45), max(1, bar // 3))
     if rng.random() < 0.45:
         _grille(rng, rgb)
+    reveal = min(bar * int(rng.integers(1, 4)), rows)  # the lintel's shadow, as the window sits in the wall
+    rgb[:reveal] = rgb[:reveal] * np.linspace(rng.uniform(0.3, 0.9), 1, reveal)[:, None, None]
     return finish(rng, rgb, wear=0.04)
 
 
@@ -117,7 +137,10 @@ def _grille(rng: np.random.Generator, rgb: NDArray[np.uint8]) -> None:
 
 def door(rng: np.random.Generator, height: float, width: float) -> Sprite:
     """A steel or wooden door with panels and a handle."""
-    colour = pick(rng, ((0.36, 0.24, 0.18), (0.42, 0.44, 0.46), (0.25, 0.30, 0.28), (0.55, 0.42, 0.28), (0.20, 0.20, 0.22), (0.66, 0.64, 0.58)))
+    colour = pick(
+        rng,
+        ((0.36, 0.24, 0.18), (0.42, 0.44, 0.46), (0.25, 0.30, 0.28), (0.55, 0.42, 0.28), (0.20, 0.20, 0.22), (0.66, 0.64, 0.58)),
+    )
     rgb = blank(height, width, colour)
     rows, cols = rgb.shape[:2]
     rim = max(2, cols // 25)

@@ -34,7 +34,7 @@ class _Mood:
 
 
 _MOODS = {
-    "sun": _Mood((0.92, 1.25), (1.05, 1.0, 0.91), 0.04, (0.5, 1.6), (0.35, 0.7), 0.75),
+    "sun": _Mood((0.92, 1.25), (1.05, 1.0, 0.91), 0.04, (0.4, 1.5), (0.25, 0.6), 0.7),
     "shade": _Mood((0.6, 0.95), (0.95, 1.0, 1.07), 0.03, (0.15, 0.6), (0.1, 0.3), 0.2),
     "overcast": _Mood((0.75, 1.05), (0.99, 1.0, 1.02), 0.02, (0.15, 0.6), (0.05, 0.25), 0.15),
     "dusk": _Mood((0.28, 0.6), (1.0, 0.95, 1.02), 0.12, (0.2, 0.7), (0.1, 0.4), 0.3),
@@ -82,7 +82,9 @@ def _lamp(rng: np.random.Generator, rows: int, cols: int, mode: str, gloss: floa
     """A spot of lamp light that falls off to the dark (night), or the vignette of the phone's lamp (flash)."""
     flash = mode == "flash"
     size = float(max(rows, cols))
-    at = np.array([rng.normal(0.5, 0.1), rng.normal(0.5, 0.1)]) if flash else np.array([rng.uniform(0, 1), rng.uniform(-0.3, 0.6)])
+    at = (
+        np.array([rng.normal(0.5, 0.1), rng.normal(0.5, 0.1)]) if flash else np.array([rng.uniform(0, 1), rng.uniform(-0.3, 0.6)])
+    )
     reach = rng.uniform(0.45, 0.9) if flash else rng.uniform(0.35, 0.9)
     y = ((np.arange(rows, dtype=np.float32) - at[1] * rows) / size)[:, None]
     x = ((np.arange(cols, dtype=np.float32) - at[0] * cols) / size)[None]
@@ -104,7 +106,7 @@ def _glare(rng: np.random.Generator, rows: int, cols: int, gloss: float) -> Canv
     y = (np.arange(rows, dtype=np.float32) - rng.uniform(0, rows))[:, None] / rows
     x = (np.arange(cols, dtype=np.float32) - rng.uniform(0, cols))[None] / cols
     spread = rng.uniform(0.05, 0.25)
-    spot = np.exp(-((x / spread) ** 2 + (y / (spread * rng.uniform(0.6, 3))) ** 2)) * np.float32(rng.uniform(0.2, 0.8) * gloss)
+    spot = np.exp(-((x / spread) ** 2 + (y / (spread * rng.uniform(0.6, 3))) ** 2)) * np.float32(rng.uniform(0.1, 0.5) * gloss)
     return cast(Canvas, np.repeat(spot[:, :, None], 3, axis=2).astype(np.float32))
 
 

@@ -30,7 +30,13 @@ TILE_COLOURS: tuple[Colour, ...] = (
     (0.82, 0.80, 0.75), (0.72, 0.68, 0.60), (0.60, 0.52, 0.44), (0.48, 0.50, 0.52), (0.55, 0.62, 0.66), (0.66, 0.72, 0.68),
     (0.40, 0.30, 0.26), (0.28, 0.29, 0.30), (0.74, 0.56, 0.46), (0.85, 0.83, 0.82),
 )  # fmt: skip
-STONE_COLOURS: tuple[Colour, ...] = ((0.62, 0.58, 0.52), (0.52, 0.50, 0.48), (0.70, 0.62, 0.50), (0.48, 0.42, 0.37), (0.66, 0.64, 0.62))
+STONE_COLOURS: tuple[Colour, ...] = (
+    (0.62, 0.58, 0.52),
+    (0.52, 0.50, 0.48),
+    (0.70, 0.62, 0.50),
+    (0.48, 0.42, 0.37),
+    (0.66, 0.64, 0.62),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +81,32 @@ def make_grid(
 
 
 def _lay(
-    rng: np.random.Generator, grid: Grid, colour: Colour, joint_colour: Colour, joint: float, rough: float, spread: float, hue: float
+    rng: np.random.Generator,
+    grid: Grid,
+    colour: Colour,
+    joint_colour: Colour,
+    joint: float,
+    rough: float,
+    spread: float,
+    hue: float,
 ) -> tuple[Planes, Field, Field]:
     """Colour, relief and joint mask of a bond: ``joint`` is the width of a joint in pixels, ``spread`` the variation per piece."""
     height, width = grid.inside.shape
     fine = grain(rng, height, width, 0.7)
-    edge = grid.inside + smooth(rng, height, width, max(joint * 1.5, 3.0)) * np.float32(min(joint * 0.35, 2.5))
+    edge = grid.inside + fbm(rng, height, width, max(joint * 5, 8.0), 3, 0.6) * np.float32(min(joint * 0.22 * rough, 2.0))
     body = ramp(edge, joint * 0.4, joint * 0.4 + max(1.2, joint * 0.45))
-    tone = grid.spread((1 + rng.normal(0, spread, grid.shape)).astype(np.float32))
-    tone += fine * np.float32(0.05 * rough)
-    tone += fbm(rng, height, width, 30, 3) * np.float32(0.05 * rough)
-    planes = to_planes(colour, tone)
+    planes = to_planes(colour, grid.spread((1 + rng.normal(0, spread, grid.shape)).astype(np.float32)))
     if hue > 0:
         lean = grid.spread(rng.normal(0, hue, grid.shape).astype(np.float32))
         planes[0] += lean
         planes[2] -= lean
     gap = 1 - body
     blend(planes, gap, joint_colour)
+    tone = fbm(rng, height, width, 30, 3) * np.float32(0.05 * rough)
+    tone += fine * np.float32(0.05 * rough)
+    tone += np.float32(1)
+    for plane in planes:
+        plane *= tone
     relief = body * np.float32(0.75)
     relief += fine * np.float32(0.06 * rough)
     relief += np.float32(0.12)
@@ -106,7 +121,7 @@ def brick(rng: np.random.Generator, height: int, width: int, scale: float) -> Su
     mortar = pick(rng, ((0.62, 0.60, 0.56), (0.48, 0.46, 0.44), (0.72, 0.70, 0.66), (0.36, 0.34, 0.32)))
     joint = scale * rng.uniform(0.008, 0.014)
     spread = rng.uniform(0.05, 0.16)
-    planes, relief, _ = _lay(rng, grid, colour, mortar, joint, 1.2, spread, rng.uniform(0, 0.05))
+    planes, relief, _ = _lay(rng, grid, colour, mortar, joint, 1.2, spread, rng.uniform(0, 0.03))
     if rng.random() < 0.3:  # lime bloom
         bloom = blobs(rng, height, width, scale * 0.5, rng.uniform(0.05, 0.3), 0.8) * np.float32(rng.uniform(0.2, 0.6))
         blend(planes, bloom, (0.82, 0.80, 0.77))

@@ -89,7 +89,9 @@ def ramp(field: Field, low: float, high: float) -> Field:
     return cast(Field, np.clip(out, 0.0, 1.0, out=out))
 
 
-def blobs(rng: np.random.Generator, height: int, width: int, cell: float, cover: float, soft: float = 0.15, octaves: int = 5) -> Field:
+def blobs(
+    rng: np.random.Generator, height: int, width: int, cell: float, cover: float, soft: float = 0.15, octaves: int = 5
+) -> Field:
     """Irregular spots as a mask in 0..1 that cover about ``cover`` of the area; ``soft`` is the width of their edges."""
     field = fbm(rng, height, width, cell, octaves, gain=0.6)
     cut = float(np.quantile(field[::7, ::7], np.clip(1 - cover, 0.0, 1.0)))
@@ -97,10 +99,19 @@ def blobs(rng: np.random.Generator, height: int, width: int, cell: float, cover:
 
 
 def streaks(rng: np.random.Generator, height: int, width: int, thickness: float, length: float, cover: float) -> Field:
-    """Vertical runs such as drips under a window sill, a mask in 0..1 that starts anywhere and fades downwards."""
-    field = smooth(rng, height, width, thickness, length)
-    cut = float(np.quantile(field[::7, ::7], np.clip(1 - cover, 0.0, 1.0)))
-    return ramp(field, cut, cut + 0.7)
+    """Runs as below a sill or a roof, a mask in 0..1: each starts sharply on one of a few lines and fades downwards.
+
+    ``thickness`` and ``length`` are typical sizes in pixels; ``cover`` is about the share of the columns that have a run.
+    """
+    mask = np.zeros((height, width), np.float32)
+    lines = np.append(rng.uniform(0, height, int(rng.integers(1, 4))), -0.1 * length)
+    for _ in range(int(np.clip(cover * width / max(thickness, 1.0), 1, 120))):
+        wide, long = max(1, int(thickness * rng.uniform(0.3, 1.5))), max(2, int(length * rng.uniform(0.2, 1.3)))
+        x, y = int(rng.uniform(0, width)), int(rng.choice(lines) + rng.normal(0, 0.02) * height)
+        fade = np.linspace(rng.uniform(0.3, 1.0), 0, long, dtype=np.float32)[max(0, -y) :, None]
+        view = mask[max(0, y) : max(0, y + long), x : x + wide]
+        np.maximum(view, fade[: view.shape[0]], out=view)
+    return cast(Field, cv2.blur(mask, (max(1, int(thickness * 0.6)), 3)))
 
 
 def to_planes(colour: Sequence[float], tone: Field) -> Planes:
@@ -144,10 +155,15 @@ def pick(rng: np.random.Generator, colours: Sequence[Colour], hue: float = 0.03,
     return jitter(rng, colours[int(rng.integers(len(colours)))], hue, value)
 
 
-def wander(rng: np.random.Generator, start: Sequence[float], angle: float, length: float, step: float, turn: float) -> NDArray[np.int32]:
+def wander(
+    rng: np.random.Generator, start: Sequence[float], angle: float, length: float, step: float, turn: float
+) -> NDArray[np.int32]:
     """A random walk as a polyline (N, 2) of integer pixels: ``turn`` is the deviation of each step's change of angle, radians."""
     count = max(2, int(length / step))
-    angles = angle + np.cumsum(rng.normal(0, turn, count)) * np.linspace(1, 0.6, count)
+    drift = rng.normal(0, turn, count)
+    for index in range(1, count):  # each turn is half forgotten, or the path would curl up
+        drift[index] += 0.75 * drift[index - 1]
+    angles = angle + drift
     path = np.cumsum(np.stack([np.cos(angles), np.sin(angles)], 1) * step, axis=0) + np.asarray(start)[None]
     return cast(NDArray[np.int32], np.round(path).astype(np.int32))
 

@@ -7,7 +7,8 @@ rim of the picture by ground, sky or the next house. All return new canvases and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import cv2
 import numpy as np
@@ -17,8 +18,9 @@ from .fixtures import Sprite, place
 from .noise import Box, Canvas, Colour, Field, fbm, grain, pick, ramp, stamp, streaks, wander
 from .occluders import occluders
 from .surroundings import surroundings
+from .walls import Wall
 
-__all__ = ["ScenerySettings", "occluders", "scenery_behind", "surroundings"]
+__all__ = ["ScenerySettings", "furnish", "occluders", "scenery_behind", "surroundings"]
 
 GAS: tuple[Colour, ...] = ((0.83, 0.66, 0.13), (0.78, 0.58, 0.16), (0.70, 0.58, 0.22))
 DRAIN: tuple[Colour, ...] = ((0.62, 0.64, 0.65), (0.80, 0.80, 0.78), (0.40, 0.26, 0.20), (0.34, 0.36, 0.38), (0.50, 0.44, 0.36))
@@ -38,6 +40,17 @@ class ScenerySettings:
     """Free space kept around the boxes."""
 
 
+@dataclass(slots=True)
+class _Site:
+    """The wall under construction."""
+
+    canvas: Canvas
+    relief: Field | None
+    boxes: list[Box]
+    size: float
+    settings: ScenerySettings
+
+
 def scenery_behind(
     rng: np.random.Generator,
     canvas: Canvas,
@@ -49,15 +62,26 @@ def scenery_behind(
 
     Solid things stay clear of ``boxes`` (x0, y0, x1, y1 in pixels: where text will be); stains, patches and wires may touch
     them, as the text is painted over these. ``scale`` is pixels per metre of wall; without it one is drawn.
+    Use :func:`furnish` where the relief matters: it also evens out the relief under solid things.
     """
-    out = canvas.copy()
     size = scale or max(canvas.shape[:2]) / rng.uniform(2.0, 6.0)
-    for _ in range(int(rng.poisson(settings.mean_marks))):
-        _MARKS[int(rng.choice(len(_MARKS), p=_MARK_SHARES))](rng, out, size)
-    for _ in range(int(rng.poisson(settings.mean_objects))):
-        kind = _OBJECTS[int(rng.choice(len(_OBJECTS), p=_OBJECT_SHARES))]
-        kind(rng, out, list(boxes), size, settings)
-    return out
+    site = _Site(canvas.copy(), None, list(boxes), size, settings)
+    _furnish(rng, site)
+    return site.canvas
+
+
+def furnish(rng: np.random.Generator, wall: Wall, boxes: Sequence[Box], settings: ScenerySettings = ScenerySettings()) -> Wall:
+    """:func:`scenery_behind` for a whole wall: its scale is used, and solid things get a smooth relief of their own."""
+    site = _Site(wall.albedo.copy(), wall.relief.copy(), list(boxes), wall.scale, settings)
+    _furnish(rng, site)
+    return replace(wall, albedo=site.canvas, relief=cast(Field, site.relief))
+
+
+def _furnish(rng: np.random.Generator, site: _Site) -> None:
+    for _ in range(int(rng.poisson(site.settings.mean_marks))):
+        _MARKS[int(rng.choice(len(_MARKS), p=_MARK_SHARES))](rng, site.canvas, site.size)
+    for _ in range(int(rng.poisson(site.settings.mean_objects))):
+        _OBJECTS[int(rng.choice(len(_OBJECTS), p=_OBJECT_SHARES))](rng, site)
 
 
 def _free(box: Box, boxes: Sequence[Box], margin: float) -> bool:
@@ -65,55 +89,57 @@ def _free(box: Box, boxes: Sequence[Box], margin: float) -> bool:
     return all(x1 + margin <= a or c + margin <= x0 or y1 + margin <= b or d + margin <= y0 for a, b, c, d in boxes)
 
 
-def _put(
-    rng: np.random.Generator, canvas: Canvas, sprite: Sprite, boxes: list[Box], settings: ScenerySettings, depth: float, low: bool = False
-) -> None:
+def _put(rng: np.random.Generator, site: _Site, sprite: Sprite, depth: float, low: bool = False) -> None:
     """Lay a sprite where it covers no box, or leave it out; ``low`` stands it on the lower edge."""
-    height, width = canvas.shape[:2]
+    height, width = site.canvas.shape[:2]
     rows, cols = sprite.alpha.shape
-    for _ in range(settings.tries):
+    for _ in range(site.settings.tries):
         x = int(rng.uniform(-0.5 * cols, width - 0.5 * cols))
         y = height - int(rows * rng.uniform(0.6, 1.0)) if low else int(rng.uniform(-0.5 * rows, height - 0.5 * rows))
         box = (float(x), float(y), float(x + cols), float(y + rows))
-        if _free(box, boxes, settings.margin_px + depth):
-            place(canvas, sprite, x, y, depth)
-            boxes.append(box)
-            return
+        if not _free(box, site.boxes, site.settings.margin_px + 2 * depth):
+            continue
+        place(site.canvas, sprite, x, y, depth)
+        site.boxes.append(box)
+        if site.relief is not None:
+            part = np.s_[max(0, y) : max(0, y + rows), max(0, x) : max(0, x + cols)]
+            site.relief[part] += sprite.alpha[max(0, -y) : height - y, max(0, -x) : width - x] * (
+                np.float32(0.7) - site.relief[part]
+            )
+        return
 
 
-def _window(rng: np.random.Generator, canvas: Canvas, boxes: list[Box], size: float, settings: ScenerySettings) -> None:
-    sprite = fixtures.window(rng, size * rng.uniform(0.9, 1.5), size * rng.uniform(0.7, 1.7))
-    _put(rng, canvas, sprite, boxes, settings, size * 0.02)
+def _window(rng: np.random.Generator, site: _Site) -> None:
+    _put(rng, site, fixtures.window(rng, site.size * rng.uniform(0.9, 1.5), site.size * rng.uniform(0.7, 1.7)), site.size * 0.01)
 
 
-def _door(rng: np.random.Generator, canvas: Canvas, boxes: list[Box], size: float, settings: ScenerySettings) -> None:
-    _put(rng, canvas, fixtures.door(rng, size * 2.05, size * rng.uniform(0.8, 1.1)), boxes, settings, size * 0.015, low=True)
+def _door(rng: np.random.Generator, site: _Site) -> None:
+    _put(rng, site, fixtures.door(rng, site.size * 2.05, site.size * rng.uniform(0.8, 1.1)), site.size * 0.015, low=True)
 
 
-def _drain(rng: np.random.Generator, canvas: Canvas, boxes: list[Box], size: float, settings: ScenerySettings) -> None:
-    sprite = fixtures.pipe(rng, canvas.shape[0] * 1.9, size * rng.uniform(0.07, 0.13), DRAIN)
-    _put(rng, canvas, sprite, boxes, settings, size * 0.04)
+def _drain(rng: np.random.Generator, site: _Site) -> None:
+    sprite = fixtures.pipe(rng, site.canvas.shape[0] * 1.9, site.size * rng.uniform(0.07, 0.13), DRAIN)
+    _put(rng, site, sprite, site.size * 0.04)
 
 
-def _gas(rng: np.random.Generator, canvas: Canvas, boxes: list[Box], size: float, settings: ScenerySettings) -> None:
+def _gas(rng: np.random.Generator, site: _Site) -> None:
     lying = rng.random() < 0.6
-    length = canvas.shape[1 if lying else 0] * 1.9
-    sprite = fixtures.pipe(rng, length, size * rng.uniform(0.025, 0.06), GAS)
-    _put(rng, canvas, fixtures.turned(sprite) if lying else sprite, boxes, settings, size * 0.03)
+    sprite = fixtures.pipe(rng, site.canvas.shape[1 if lying else 0] * 1.9, site.size * rng.uniform(0.025, 0.06), GAS)
+    _put(rng, site, fixtures.turned(sprite) if lying else sprite, site.size * 0.03)
 
 
-def _box(rng: np.random.Generator, canvas: Canvas, boxes: list[Box], size: float, settings: ScenerySettings) -> None:
-    width = size * rng.uniform(0.12, 0.6)
-    _put(rng, canvas, fixtures.box(rng, width * rng.uniform(0.8, 1.6), width), boxes, settings, size * 0.03)
+def _box(rng: np.random.Generator, site: _Site) -> None:
+    width = site.size * rng.uniform(0.12, 0.6)
+    _put(rng, site, fixtures.box(rng, width * rng.uniform(0.8, 1.6), width), site.size * 0.03)
 
 
-def _vent(rng: np.random.Generator, canvas: Canvas, boxes: list[Box], size: float, settings: ScenerySettings) -> None:
-    width = size * rng.uniform(0.12, 0.4)
-    _put(rng, canvas, fixtures.vent(rng, width * rng.uniform(0.6, 1.1), width), boxes, settings, size * 0.01)
+def _vent(rng: np.random.Generator, site: _Site) -> None:
+    width = site.size * rng.uniform(0.12, 0.4)
+    _put(rng, site, fixtures.vent(rng, width * rng.uniform(0.6, 1.1), width), site.size * 0.01)
 
 
-def _conditioner(rng: np.random.Generator, canvas: Canvas, boxes: list[Box], size: float, settings: ScenerySettings) -> None:
-    _put(rng, canvas, fixtures.conditioner(rng, size * 0.55, size * 0.8), boxes, settings, size * 0.08)
+def _conditioner(rng: np.random.Generator, site: _Site) -> None:
+    _put(rng, site, fixtures.conditioner(rng, site.size * 0.55, site.size * 0.8), site.size * 0.08)
 
 
 def _wires(rng: np.random.Generator, canvas: Canvas, size: float) -> None:
@@ -122,7 +148,11 @@ def _wires(rng: np.random.Generator, canvas: Canvas, size: float) -> None:
     mask = np.zeros((height, width), np.uint8)
     x = np.linspace(-5, width + 5, 40)
     for _ in range(int(rng.integers(1, 4))):
-        y = rng.uniform(0, height) + (x - width / 2) * rng.normal(0, 0.06) + rng.uniform(0, 0.05) * height * (1 - (2 * x / width - 1) ** 2)
+        y = (
+            rng.uniform(0, height)
+            + (x - width / 2) * rng.normal(0, 0.06)
+            + rng.uniform(0, 0.05) * height * (1 - (2 * x / width - 1) ** 2)
+        )
         y += rng.normal(0, size * 0.004, x.size)
         points = np.stack([x, y], 1) if rng.random() < 0.75 else np.stack([y * width / height, x * height / width], 1)
         cv2.polylines(mask, [points.astype(np.int32)], False, 255, max(1, int(size * rng.uniform(0.004, 0.014))), cv2.LINE_AA)
@@ -154,7 +184,9 @@ def _patch(rng: np.random.Generator, canvas: Canvas, size: float) -> None:
         return
     base = view.mean(axis=(0, 1)) * rng.uniform(0.7, 1.3) + rng.normal(0, 0.04, 3)
     if rng.random() < 0.35:
-        base = np.asarray(pick(rng, ((0.85, 0.85, 0.83), (0.55, 0.55, 0.55), (0.35, 0.35, 0.36), (0.70, 0.62, 0.50), (0.45, 0.35, 0.30))))
+        base = np.asarray(
+            pick(rng, ((0.85, 0.85, 0.83), (0.55, 0.55, 0.55), (0.35, 0.35, 0.36), (0.70, 0.62, 0.50), (0.45, 0.35, 0.30)))
+        )
     lay = (rng.uniform(10, 40), 3.0) if rng.random() < 0.5 else (3.0, rng.uniform(10, 40))
     strokes = cv2.blur(grain(rng, height, width), (int(lay[0]) | 1, int(lay[1]) | 1))
     tone = 1 + strokes * np.float32(rng.uniform(0.05, 0.3))
@@ -192,7 +224,7 @@ def _scratches(rng: np.random.Generator, canvas: Canvas, size: float) -> None:
 
 _MARKS: tuple[Callable[[np.random.Generator, Canvas, float], None], ...] = (_patch, _stain, _posters, _wires, _scratches)
 _MARK_SHARES = np.array([0.36, 0.24, 0.16, 0.14, 0.10])
-_OBJECTS: tuple[Callable[[np.random.Generator, Canvas, list[Box], float, ScenerySettings], None], ...] = (
+_OBJECTS: tuple[Callable[[np.random.Generator, _Site], None], ...] = (
     _window, _door, _drain, _gas, _box, _vent, _conditioner,
 )  # fmt: skip
 _OBJECT_SHARES = np.array([0.24, 0.1, 0.14, 0.16, 0.2, 0.1, 0.06])

@@ -5,6 +5,7 @@ They are drawn at a quarter of the size, since a shadow has no detail finer than
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -22,15 +23,16 @@ def _line(mask: Mask, start: NDArray[np.float64], end: NDArray[np.float64], thic
     cv2.line(mask, first, last, 255, max(1, int(round(thick))), cv2.LINE_AA)
 
 
-def _branch(rng: np.random.Generator, mask: Mask, at: NDArray[np.float64], angle: float, length: float, thick: float) -> None:
+def _branch(
+    rng: np.random.Generator, mask: Mask, x: float, y: float, angle: float, length: float, thick: float, depth: int
+) -> None:
     """A limb and its twigs, drawn from the trunk outwards."""
-    if length < 4 or thick < 0.4:
+    dx, dy = length * math.cos(angle), length * math.sin(angle)
+    cv2.line(mask, (int(x), int(y)), (int(x + dx), int(y + dy)), 255, max(1, round(thick)), cv2.LINE_AA)
+    if depth == 0 or length < 5:
         return
-    end = at + length * np.array([np.cos(angle), np.sin(angle)])
-    _line(mask, at, end, thick)
-    for _ in range(int(rng.integers(2, 4))):
-        share = rng.uniform(0.4, 1.0)
-        _branch(rng, mask, at + share * (end - at), angle + rng.normal(0, 0.5), length * rng.uniform(0.5, 0.78), thick * 0.6)
+    for share, turn, shrink in zip(rng.uniform(0.4, 1, 3), rng.normal(0, 0.5, 3), rng.uniform(0.45, 0.8, 3), strict=True):
+        _branch(rng, mask, x + share * dx, y + share * dy, angle + turn, length * shrink, thick * 0.6, depth - 1)
 
 
 def bough(rng: np.random.Generator, rows: int, cols: int) -> Mask:
@@ -38,9 +40,9 @@ def bough(rng: np.random.Generator, rows: int, cols: int) -> Mask:
     mask = np.zeros((rows, cols), np.uint8)
     size = max(rows, cols)
     side = int(rng.integers(3))
-    start = np.array([(-2.0, rng.uniform(0, rows)), (cols + 2.0, rng.uniform(0, rows)), (rng.uniform(0, cols), rows + 2.0)][side])
+    x, y = ((-2.0, rng.uniform(0, rows)), (cols + 2.0, rng.uniform(0, rows)), (rng.uniform(0, cols), rows + 2.0))[side]
     angle = (0.0, np.pi, -np.pi / 2)[side] + rng.normal(0, 0.35)
-    _branch(rng, mask, start, angle, size * rng.uniform(0.25, 0.45), size * rng.uniform(0.012, 0.04))
+    _branch(rng, mask, x, y, angle, size * rng.uniform(0.25, 0.45), size * rng.uniform(0.012, 0.04), 5)
     return mask
 
 
@@ -105,7 +107,12 @@ def edge(rng: np.random.Generator, rows: int, cols: int) -> Mask:
     along, across = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
     far = 2.0 * max(rows, cols)
     side = far * float(rng.choice([-1, 1]))
-    corners = [centre - far * along, centre + far * along, centre + far * along + side * across, centre - far * along + side * across]
+    corners = [
+        centre - far * along,
+        centre + far * along,
+        centre + far * along + side * across,
+        centre - far * along + side * across,
+    ]
     cv2.fillPoly(mask, [np.round(np.stack(corners)).astype(np.int32)], 255, cv2.LINE_AA)
     return mask
 

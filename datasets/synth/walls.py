@@ -100,7 +100,7 @@ def make_wall(
     else:
         material = material or MATERIALS[int(rng.choice(len(MATERIALS), p=_WEIGHTS / _WEIGHTS.sum()))]
         planes, relief, gloss = _MAKERS[material](rng, height, width, scale)
-        weather(rng, planes, relief, scale)
+        weather(rng, planes, relief, scale, cracks=material not in ("metal", "corrugated", "wood"))
     return Wall(interleave(planes), relief, gloss, material, scale)
 
 

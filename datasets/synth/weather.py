@@ -10,8 +10,11 @@ from .noise import Colour, Field, Planes, blend, blobs, enlarge, fbm, ramp, smoo
 DIRT: tuple[Colour, ...] = ((0.24, 0.21, 0.18), (0.33, 0.29, 0.24), (0.15, 0.15, 0.15), (0.42, 0.36, 0.28))
 
 
-def weather(rng: np.random.Generator, planes: Planes, relief: Field, scale: float) -> None:
-    """Age a surface in place; each kind of wear happens or not on its own. ``scale`` is pixels per metre."""
+def weather(rng: np.random.Generator, planes: Planes, relief: Field, scale: float, cracks: bool = True) -> None:
+    """Age a surface in place; each kind of wear happens or not on its own.
+
+    ``scale`` is pixels per metre; ``cracks`` says whether the material can crack (steel and boards do not).
+    """
     height, width = relief.shape
     step = 4
     rows, cols = height // step + 1, width // step + 1
@@ -19,17 +22,18 @@ def weather(rng: np.random.Generator, planes: Planes, relief: Field, scale: floa
     shade = np.zeros((rows, cols), np.float32)
     if rng.random() < 0.45:
         shade = np.maximum(shade, _ground_dirt(rng, rows, cols, scale / step))
-    if rng.random() < 0.4:
-        drips = streaks(rng, rows, cols, scale * rng.uniform(0.01, 0.04) / step, scale * rng.uniform(0.3, 1.2) / step, rng.uniform(0.1, 0.4))
+    if rng.random() < 0.35:
+        drips = streaks(
+            rng, rows, cols, scale * rng.uniform(0.01, 0.04) / step, scale * rng.uniform(0.3, 1.2) / step, rng.uniform(0.1, 0.6)
+        )
         shade = np.maximum(shade, drips * np.float32(rng.uniform(0.1, 0.45)))
     if rng.random() < 0.4:
         spots = blobs(rng, rows, cols, scale * rng.uniform(0.2, 0.7) / step, rng.uniform(0.03, 0.2), 0.5)
         shade = np.maximum(shade, spots * np.float32(rng.uniform(0.1, 0.4)))
     _apply_low(planes, low, shade, DIRT[int(rng.integers(len(DIRT)))], step)
-    if rng.random() < 0.12:
-        moss = blobs(rng, height, width, scale * 0.3, rng.uniform(0.02, 0.12), 0.5) * np.float32(0.6)
-        blend(planes, moss, (0.28, 0.33, 0.20))
-    for _ in range(int(rng.choice([0, 0, 0, 1, 2, 4]))):
+    if rng.random() < 0.08:
+        _moss(rng, planes, scale)
+    for _ in range(int(rng.choice([0, 0, 0, 1, 2, 4])) if cracks else 0):
         _crack(rng, planes, relief, scale)
 
 
@@ -53,6 +57,15 @@ def _ground_dirt(rng: np.random.Generator, rows: int, cols: int, scale: float) -
     return ramp(np.ascontiguousarray(field.astype(np.float32)), 1.2, 0.0) * np.float32(rng.uniform(0.2, 0.7))
 
 
+def _moss(rng: np.random.Generator, planes: Planes, scale: float) -> None:
+    """Moss and algae near the ground, in place."""
+    height, width = planes.shape[1:]
+    start = int(height * rng.uniform(0.4, 0.8))
+    moss = blobs(rng, height - start, width, scale * 0.4, rng.uniform(0.05, 0.4), 0.9)
+    moss *= np.linspace(0, 0.7, height - start, dtype=np.float32)[:, None]
+    blend(planes[:, start:], moss, (0.28, 0.31, 0.20))
+
+
 def _crack(rng: np.random.Generator, planes: Planes, relief: Field, scale: float) -> None:
     """One branching crack, in place."""
     height, width = relief.shape
@@ -62,7 +75,16 @@ def _crack(rng: np.random.Generator, planes: Planes, relief: Field, scale: float
     path = wander(rng, start, angle, length, max(3.0, scale * 0.012), 0.45)
     paths = [path]
     for _ in range(int(rng.integers(0, 3))):
-        paths.append(wander(rng, path[int(rng.integers(len(path)))].tolist(), angle + rng.normal(0, 0.9), length * 0.3, 5.0, 0.5))
+        paths.append(
+            wander(
+                rng,
+                path[int(rng.integers(len(path)))].tolist(),
+                angle + rng.normal(0, 0.9),
+                length * 0.3,
+                max(3.0, scale * 0.012),
+                0.45,
+            )
+        )
     points = np.concatenate(paths)
     x0, y0 = np.maximum(points.min(0) - 4, 0)
     x1, y1 = np.minimum(points.max(0) + 5, (width, height))
