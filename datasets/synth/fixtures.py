@@ -6,6 +6,7 @@ A sprite is drawn with 8-bit colours, where OpenCV smooths edges, and laid on th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 import cv2
@@ -100,8 +101,8 @@ def window(rng: np.random.Generator, height: float, width: float) -> Sprite:
     rows, cols = rgb.shape[:2]
     bar = max(2, int(min(rows, cols) * rng.uniform(0.035, 0.06)))
     cuts = np.linspace(0, cols - bar, int(rng.choice([2, 3, 3, 4])), dtype=int)
-    for left, right in zip(cuts[:-1], cuts[1:], strict=True):
-        y0, x0, y1, x1 = bar, int(left) + bar, rows - bar * 2, int(right)
+    for left, right in pairwise(cuts.tolist()):
+        y0, x0, y1, x1 = bar, left + bar, rows - bar * 2, right
         if y1 - y0 > 3 and x1 - x0 > 3:
             rgb[y0:y1, x0:x1] = _glass(rng, y1 - y0, x1 - x0)
             cv2.rectangle(rgb, (x0, y0), (x1, y1), byte(frame, 0.6), 1, cv2.LINE_AA)

@@ -117,5 +117,4 @@ def _bump(rng: np.random.Generator, relief: Field, depth: float) -> Field:
     kernel = np.array([[0, -dy, 0], [-dx, 0, dx], [0, dy, 0]], np.float32) * np.float32(-0.5 * depth * 2)
     slope = cv2.filter2D(relief, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
     np.clip(slope, -0.5, 0.5, out=slope)
-    slope += np.float32(1.0)
-    return cast(Field, slope)
+    return cast(Field, slope + np.float32(1.0))

@@ -7,13 +7,28 @@ two table look-ups instead of a computation per pixel.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .noise import Colour, Field, Planes, blend, blobs, enlarge, fbm, grain, jitter, pick, ramp, smooth, streaks, to_planes
+from .noise import (
+    Colour,
+    Field,
+    Planes,
+    blend,
+    blobs,
+    box_blur,
+    enlarge,
+    fbm,
+    grain,
+    jitter,
+    pick,
+    ramp,
+    smooth,
+    streaks,
+    to_planes,
+)
 
 Surface = tuple[Planes, Field, float]
 """Colour planes, relief in 0..1, gloss in 0..1."""
@@ -53,7 +68,7 @@ class Grid:
     def spread(self, table: NDArray[np.float32]) -> Field:
         """A value per piece, shape (courses, pieces), as a picture."""
         lines = np.take_along_axis(table, self.piece, axis=1)
-        return cast(Field, lines[self.course])
+        return lines[self.course]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -90,7 +105,7 @@ def _lay(
     spread: float,
     hue: float,
 ) -> tuple[Planes, Field, Field]:
-    """Colour, relief and joint mask of a bond: ``joint`` is the width of a joint in pixels, ``spread`` the variation per piece."""
+    """Colour, relief and joint mask of a bond: ``joint`` is its width in pixels, ``spread`` the variation per piece."""
     height, width = grid.inside.shape
     fine = grain(rng, height, width, 0.7)
     edge = grid.inside + fbm(rng, height, width, max(joint * 5, 8.0), 3, 0.6) * np.float32(min(joint * 0.22 * rough, 2.0))
@@ -183,7 +198,7 @@ def panel(rng: np.random.Generator, height: int, width: int, scale: float) -> Su
         blend(planes, ramp(edge, joint * 2.4, joint * 2.0), sealant)
     blend(planes, gap, sealant)
     relief -= gap * np.float32(0.45)
-    wet = ramp(cv2.blur(gap, (3, int(scale * 0.4) | 1)), 0.02, 0.3) * streaks(rng, height, width, scale * 0.03, scale * 0.6, 0.5)
+    wet = ramp(box_blur(gap, 3, int(scale * 0.4)), 0.02, 0.3) * streaks(rng, height, width, scale * 0.03, scale * 0.6, 0.5)
     blend(planes, wet * np.float32(rng.uniform(0.1, 0.5)), (0.25, 0.24, 0.23))
     return planes, np.clip(relief, 0, 1, out=relief), 0.05
 
@@ -216,7 +231,8 @@ def _rubble(rng: np.random.Generator, height: int, width: int, scale: float, col
     border = np.zeros((rows, cols), np.uint8)
     border[:, :-1] |= (labels[:, 1:] != labels[:, :-1]).astype(np.uint8)
     border[:-1] |= (labels[1:] != labels[:-1]).astype(np.uint8)
-    inside = enlarge(cv2.distanceTransform(1 - border, cv2.DIST_L2, 3), rows * step, cols * step)[:height, :width]
+    distance = np.asarray(cv2.distanceTransform(1 - border, cv2.DIST_L2, 3), np.float32)
+    inside = enlarge(distance, rows * step, cols * step)[:height, :width]
     edge = inside * step + smooth(rng, height, width, 9) * np.float32(1.5)
     joint = max(2.0, size * step * 0.05)
     body = ramp(edge, joint * 0.6, joint * 1.6)

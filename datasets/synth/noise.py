@@ -32,12 +32,11 @@ _BYTE_STD = 73.9  # standard deviation of a uniform byte
 def grain(rng: np.random.Generator, height: int, width: int, blur: float = 0.0) -> Field:
     """White noise of mean 0 and deviation 1; ``blur`` is the sigma in pixels of a Gaussian that makes it coarser."""
     raw = np.frombuffer(rng.bytes(height * width), np.uint8).reshape(height, width)
-    field = raw.astype(np.float32)
+    field: Field = raw.astype(np.float32)
+    gain = 1.0
     if blur > 0:
-        field = cv2.GaussianBlur(field, (0, 0), blur)
+        field = soften(field, blur)
         gain = max(1.0, blur * 3.545)  # a Gaussian of sigma s leaves 1 / (2 s sqrt(pi)) of the deviation
-    else:
-        gain = 1.0
     return cast(Field, cv2.addWeighted(field, gain / _BYTE_STD, field, 0.0, -127.5 * gain / _BYTE_STD))
 
 
@@ -82,6 +81,16 @@ def enlarge(field: NDArray[np.float32], height: int, width: int) -> NDArray[np.f
     return cast(NDArray[np.float32], cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC))
 
 
+def soften(field: Field, sigma: float) -> Field:
+    """``field`` blurred by a Gaussian of ``sigma`` pixels."""
+    return cast(Field, cv2.GaussianBlur(field, (0, 0), sigma))
+
+
+def box_blur(field: Field, width: int, height: int) -> Field:
+    """``field`` averaged over windows of ``width`` by ``height`` pixels."""
+    return cast(Field, cv2.blur(field, (max(1, width), max(1, height))))
+
+
 def ramp(field: Field, low: float, high: float) -> Field:
     """``field`` mapped so that ``low`` is 0 and ``high`` is 1, clipped to 0..1 (``low`` may be above ``high``)."""
     scale = 1.0 / (high - low)
@@ -111,7 +120,7 @@ def streaks(rng: np.random.Generator, height: int, width: int, thickness: float,
         fade = np.linspace(rng.uniform(0.3, 1.0), 0, long, dtype=np.float32)[max(0, -y) :, None]
         view = mask[max(0, y) : max(0, y + long), x : x + wide]
         np.maximum(view, fade[: view.shape[0]], out=view)
-    return cast(Field, cv2.blur(mask, (max(1, int(thickness * 0.6)), 3)))
+    return box_blur(mask, int(thickness * 0.6), 3)
 
 
 def to_planes(colour: Sequence[float], tone: Field) -> Planes:
@@ -169,7 +178,7 @@ def wander(
 
 
 def stamp(canvas: Canvas, patch: NDArray[np.float32], alpha: NDArray[np.float32], x: int, y: int) -> None:
-    """Lay ``patch`` (h, w, 3) with coverage ``alpha`` (h, w) on ``canvas`` with its top-left corner at (x, y), clipped, in place."""
+    """Lay ``patch`` (h, w, 3) with coverage ``alpha`` (h, w) on ``canvas``, its top-left corner at (x, y), clipped, in place."""
     height, width = canvas.shape[:2]
     x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + patch.shape[1], width), min(y + patch.shape[0], height)
     if x0 >= x1 or y0 >= y1:

@@ -20,7 +20,7 @@ Mask = NDArray[np.uint8]
 
 def _line(mask: Mask, start: NDArray[np.float64], end: NDArray[np.float64], thick: float) -> None:
     first, last = (int(start[0]), int(start[1])), (int(end[0]), int(end[1]))
-    cv2.line(mask, first, last, 255, max(1, int(round(thick))), cv2.LINE_AA)
+    cv2.line(mask, first, last, 255, max(1, round(thick)), cv2.LINE_AA)
 
 
 def _branch(
@@ -53,7 +53,7 @@ def tree(rng: np.random.Generator, rows: int, cols: int) -> Mask:
     if rng.random() < 0.5:
         reach = cv2.blur(mask, (size // 6 | 1, size // 6 | 1)).astype(np.float32) / 255
         leaf = fbm(rng, rows, cols, size * 0.05, 4, 0.7) + np.float32(rng.uniform(3, 8)) * reach
-        mask = np.maximum(mask, (ramp(leaf, 0.6, 0.9) * 255).astype(np.uint8))
+        mask = np.maximum(mask, (ramp(leaf.astype(np.float32), 0.6, 0.9) * 255).astype(np.uint8))
     return mask
 
 

@@ -48,14 +48,11 @@ def surroundings(
     left, top = min((b[0] for b in boxes), default=width), min((b[1] for b in boxes), default=height)
     right, bottom = max((b[2] for b in boxes), default=0), max((b[3] for b in boxes), default=0)
     if rng.random() < settings.side_share:
-        if rng.random() < 0.5:
-            cols = int(min(width * rng.uniform(0.05, settings.largest), left - 4))
-            where = np.s_[:, : max(cols, 0)]
-        else:
-            cols = int(min(width * rng.uniform(0.05, settings.largest), width - right - 4))
-            where = np.s_[:, width - max(cols, 0) :]
+        at_left = rng.random() < 0.5
+        cols = int(min(width * rng.uniform(0.05, settings.largest), (left if at_left else width - right) - 4))
         if cols >= 8:
-            out[where] = np.clip(_beyond(rng, height, cols) * gain, 0, 1)
+            start = 0 if at_left else width - cols
+            out[:, start : start + cols] = np.clip(_beyond(rng, height, cols) * gain, 0, 1)
     if rng.random() < settings.top_share:
         rows = int(min(height * rng.uniform(0.05, settings.largest), top - 4))
         if rows >= 8:

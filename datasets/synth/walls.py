@@ -19,7 +19,8 @@ from .noise import Field, Planes, interleave
 from .weather import weather
 
 MATERIALS = (
-    "plaster", "shuba", "koroed", "concrete", "brick", "brick_painted", "tiles", "metal", "corrugated", "wood", "asphalt", "panel", "stone",
+    "plaster", "shuba", "koroed", "concrete", "brick", "brick_painted", "tiles", "metal", "corrugated", "wood",
+    "asphalt", "panel", "stone",
 )  # fmt: skip
 """The surfaces that :func:`make_wall` knows."""
 
@@ -113,8 +114,8 @@ def _from_picture(rng: np.random.Generator, height: int, width: int, path: Path,
         raise TagtraceError(f"cannot read the background picture {path}: {error}; remove it from the folder") from error
     need = max(height / pixels.shape[0], width / pixels.shape[1])
     zoom = float(np.clip(need * rng.uniform(1.0, 1.6), 0.2, settings.background_zoom))
-    area = zoom < 1
-    pixels = cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if area else cv2.INTER_CUBIC)
+    how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+    pixels = np.asarray(cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=how), np.uint8)
     if rng.random() < 0.5:
         pixels = np.ascontiguousarray(pixels[:, ::-1])
     pixels = _mirror_tile(rng, pixels, height, width)

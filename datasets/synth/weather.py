@@ -73,18 +73,11 @@ def _crack(rng: np.random.Generator, planes: Planes, relief: Field, scale: float
     length = min(scale * rng.uniform(0.3, 2.0), 1.5 * width)
     angle = float(rng.choice([0.0, np.pi / 2, np.pi / 4])) + rng.normal(0, 0.3)
     path = wander(rng, start, angle, length, max(3.0, scale * 0.012), 0.45)
-    paths = [path]
-    for _ in range(int(rng.integers(0, 3))):
-        paths.append(
-            wander(
-                rng,
-                path[int(rng.integers(len(path)))].tolist(),
-                angle + rng.normal(0, 0.9),
-                length * 0.3,
-                max(3.0, scale * 0.012),
-                0.45,
-            )
-        )
+    forks = path[rng.integers(len(path), size=int(rng.integers(0, 3)))].tolist()
+    paths = [
+        path,
+        *(wander(rng, fork, angle + rng.normal(0, 0.9), length * 0.3, max(3.0, scale * 0.012), 0.45) for fork in forks),
+    ]
     points = np.concatenate(paths)
     x0, y0 = np.maximum(points.min(0) - 4, 0)
     x1, y1 = np.minimum(points.max(0) + 5, (width, height))
