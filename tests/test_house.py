@@ -172,3 +172,25 @@ def test_nothing_committed_that_must_not_be(root: Path, tmp_path: Path) -> None:
     found = subprocess.run([*check, str(tmp_path)], check=False, capture_output=True, text=True)
     assert found.returncode == 1
     assert [line.split(":")[0] for line in found.stdout.splitlines()] == ["address.txt", "big.bin", "long.py", "paths.md"]
+
+
+def test_setup_is_skipped_only_while_lock_and_metadata_stay(root: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path; here = Path(sys.argv[2])\n"
+        "import environment as e\n"
+        "def stamp(profile, text): (here / f'.tagtrace-{profile}').write_text(text)\n"
+        "print(e.is_done(here, 'base'), e.is_done(here, 'test'))\n"
+        "stamp('base', e.fingerprint('base')); print(e.is_done(here, 'base'), e.is_done(here, 'test'))\n"
+        "stamp('test', e.fingerprint('test')); stamp('base', 'old'); print(e.is_done(here, 'base'), e.is_done(here, 'test'))\n"
+        "stamp('test', 'old'); print(e.is_done(here, 'base'), e.is_done(here, 'test'))\n"
+    )
+    command = [sys.executable, "-c", program, str(root / "tools"), str(tmp_path)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert said == ["False", "False", "True", "False", "True", "True", "False", "False"]
+
+
+def test_setup_names_what_it_can_do(root: Path) -> None:
+    ended = subprocess.run([sys.executable, str(root / "tools" / "environment.py")], check=False, capture_output=True, text=True)
+    assert ended.returncode != 0
+    assert "base|test" in ended.stderr
