@@ -25,18 +25,39 @@ class CodeText:
 
 _TELEGRAM: Final = MappingProxyType(
     {
-        "https://t.me/{}": 60.0, "http://t.me/{}": 2.0, "t.me/{}": 6.0, "tg://resolve?domain={}": 6.0, "@{}": 5.0, "https://telegram.me/{}": 3.0,
-        "https://t.me/{}?start=qr": 4.0, "https://t.me/{}?start=ref24": 2.0, "HTTPS://T.ME/{}": 2.0, "https://{}.t.me": 3.0, "{}": 0.5, "https://t.me/s/{}": 1.0,
+        "https://t.me/{}": 60.0, "http://t.me/{}": 2.0, "t.me/{}": 6.0, "tg://resolve?domain={}": 6.0, "@{}": 5.0,
+        "https://telegram.me/{}": 3.0, "https://t.me/{}?start=qr": 4.0, "https://t.me/{}?start=ref24": 2.0,
+        "HTTPS://T.ME/{}": 2.0, "https://{}.t.me": 3.0, "{}": 0.5, "https://t.me/s/{}": 1.0,
     }
 )  # fmt: skip
 _FORMS: Final = MappingProxyType(
     {
-        Kind.TELEGRAM_INVITE: ("https://t.me/{}", "https://t.me/{}", "tg://join?invite={bare}", "https://t.me/joinchat/{bare}", "t.me/{}"),
-        Kind.URL: ("https://{}", "https://{}/", "http://{}", "https://www.{}/", "https://{}/shop", "https://{}/?r=qr", "{}", "URLTO:https://{}"),
+        Kind.TELEGRAM_INVITE: (
+            "https://t.me/{}",
+            "https://t.me/{}",
+            "tg://join?invite={bare}",
+            "https://t.me/joinchat/{bare}",
+            "t.me/{}",
+        ),
+        Kind.URL: (
+            "https://{}",
+            "https://{}/",
+            "http://{}",
+            "https://www.{}/",
+            "https://{}/shop",
+            "https://{}/?r=qr",
+            "{}",
+            "URLTO:https://{}",
+        ),
         Kind.ONION: ("http://{}", "http://{}/", "{}"),
         Kind.I2P: ("http://{}", "{}"),
         Kind.PHONE: ("tel:{}", "{}", "tel:{}", "sms:{}", "smsto:{}:"),
-        Kind.WHATSAPP: ("https://wa.me/{bare}", "https://wa.me/{bare}", "https://wa.me/{bare}?text=hi", "https://api.whatsapp.com/send?phone={bare}"),
+        Kind.WHATSAPP: (
+            "https://wa.me/{bare}",
+            "https://wa.me/{bare}",
+            "https://wa.me/{bare}?text=hi",
+            "https://api.whatsapp.com/send?phone={bare}",
+        ),
         Kind.INSTAGRAM: ("https://instagram.com/{}", "https://www.instagram.com/{}/", "https://instagram.com/{}?igsh=qr"),
         Kind.VK: ("https://vk.com/{}", "vk.com/{}", "https://vk.me/{}"),
         Kind.SIGNAL: ("Signal: {}",),
@@ -50,7 +71,7 @@ _FORMS: Final = MappingProxyType(
         Kind.TRON: ("{}", "tron:{}"),
         Kind.TON: ("ton://transfer/{}", "{}"),
     }
-)  # fmt: skip
+)
 
 
 def payload(rng: np.random.Generator, resource: Resource) -> CodeText:

@@ -63,7 +63,8 @@ class AdvertSettings:
     code_only_words: float = 0.3
     """Of those with a code: no contact in writing."""
     disguised_free_line: float = 0.35
-    onion_split: float = 0.75
+    long_split: float = 0.75
+    """Onion addresses, keys and the like on two or three lines."""
 
 
 _FIRST_KINDS: Final = MappingProxyType(
@@ -79,11 +80,12 @@ _FIRST_KINDS: Final = MappingProxyType(
 )
 _OTHER_KINDS: Final = MappingProxyType(
     {
-        Kind.TELEGRAM: 40.0, Kind.TELEGRAM_INVITE: 14.0, Kind.URL: 14.0, Kind.ONION: 7.0, Kind.PHONE: 10.0, Kind.WHATSAPP: 4.0, Kind.INSTAGRAM: 3.0,
-        Kind.VK: 1.0, Kind.SIGNAL: 0.7, Kind.SESSION: 0.4, Kind.THREEMA: 0.8, Kind.MATRIX: 0.6, Kind.JABBER: 1.2, Kind.TOX: 0.3, Kind.EMAIL: 2.0,
-        Kind.BTC: 0.6, Kind.TRON: 0.5, Kind.TON: 0.3, Kind.I2P: 0.3,
+        Kind.TELEGRAM: 40.0, Kind.TELEGRAM_INVITE: 14.0, Kind.URL: 14.0, Kind.ONION: 7.0, Kind.PHONE: 10.0, Kind.WHATSAPP: 4.0,
+        Kind.INSTAGRAM: 3.0, Kind.VK: 1.0, Kind.SIGNAL: 0.7, Kind.SESSION: 0.4, Kind.THREEMA: 0.8, Kind.MATRIX: 0.6,
+        Kind.JABBER: 1.2, Kind.TOX: 0.3, Kind.EMAIL: 2.0, Kind.BTC: 0.6, Kind.TRON: 0.5, Kind.TON: 0.3, Kind.I2P: 0.3,
     }
 )  # fmt: skip
+_DISGUISED_KINDS: Final = (Kind.TELEGRAM, Kind.URL, Kind.INSTAGRAM)
 _LONG: Final = (Kind.ONION, Kind.SESSION, Kind.TOX, Kind.TON, Kind.I2P)
 
 
@@ -144,13 +146,13 @@ class World:
         form = weighted(
             rng,
             {
-                "handle": 0.45,
+                "handle": 0.43,
                 "invite": 0.1,
                 "onion": 0.06,
                 "phone": 0.1,
                 "url": 0.07,
                 "other": 0.05,
-                "word": 0.12,
+                "word": 0.14,
                 "random": 0.05,
             },
         )
@@ -175,8 +177,9 @@ class World:
         kind = {"handle": Kind.TELEGRAM, "invite": Kind.TELEGRAM_INVITE, "phone": Kind.PHONE, "url": Kind.URL}.get(
             form
         ) or choice(rng, _RARE)
-        line = paint(rng, kind, make(rng, kind, stem(rng, self.split)))
-        if kind in (Kind.TELEGRAM, Kind.URL) and chance(rng, self.settings.disguised_free_line):
+        hidden = kind in _DISGUISED_KINDS and chance(rng, self.settings.disguised_free_line)
+        line = paint(rng, kind, make(rng, kind, stem(rng, self.split)), plain=hidden)
+        if hidden:
             return choice(rng, disguise(rng, line))
         return choice(rng, disguise(rng, line, "split")) if kind in _LONG and chance(rng, 0.6) else line
 
@@ -197,16 +200,20 @@ class World:
             if resource.value in values:
                 continue
             values.add(resource.value)
-            line = paint(rng, resource.kind, resource.value)
-            if resource.kind in _LONG and chance(rng, self.settings.onion_split):
-                painted = disguise(rng, line, "split")
-            elif chance(rng, self.settings.disguised):
-                painted = disguise(rng, line)
-            else:
-                painted = (line,)
+            painted = self._painted(rng, resource)
             if len(lines) + len(painted) <= MAX_LINES - 1:
                 lines.extend(painted)
         return lines
+
+    def _painted(self, rng: np.random.Generator, resource: Resource) -> tuple[LineText, ...]:
+        """The line or lines that show one resource."""
+        if resource.kind in _LONG:
+            line = paint(rng, resource.kind, resource.value)
+            return disguise(rng, line, "split") if chance(rng, self.settings.long_split) else (line,)
+        share = self.settings.disguised if resource.kind in _DISGUISED_KINDS else self.settings.disguised / 4
+        hidden = chance(rng, share)
+        line = paint(rng, resource.kind, resource.value, plain=hidden)
+        return disguise(rng, line) if hidden else (line,)
 
     def _words(self, rng: np.random.Generator, shop: Shop, needed: bool) -> list[LineText]:
         count = weighted(rng, {0: 0.0 if needed else self.settings.no_word, 1: 0.46, 2: self.settings.two_words})
@@ -217,8 +224,9 @@ class World:
 
 
 _RARE: Final = (
-    Kind.WHATSAPP, Kind.WHATSAPP, Kind.INSTAGRAM, Kind.INSTAGRAM, Kind.VK, Kind.SIGNAL, Kind.SESSION, Kind.THREEMA, Kind.MATRIX, Kind.JABBER, Kind.JABBER,
-    Kind.TOX, Kind.EMAIL, Kind.EMAIL, Kind.BTC, Kind.TRON, Kind.TON, Kind.I2P,
+    Kind.WHATSAPP, Kind.WHATSAPP, Kind.INSTAGRAM, Kind.INSTAGRAM, Kind.VK, Kind.SIGNAL,
+    Kind.SESSION, Kind.THREEMA, Kind.MATRIX, Kind.JABBER, Kind.JABBER, Kind.TOX, Kind.EMAIL, Kind.EMAIL,
+    Kind.BTC, Kind.TRON, Kind.TON, Kind.I2P,
 )  # fmt: skip
 _ANYTHING: Final = (
     "0123456789"

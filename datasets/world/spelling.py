@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
@@ -20,10 +21,11 @@ from .identifiers import ton_friendly
 class LineText:
     """One painted line.
 
-    ``text`` is exactly as painted (case, disguise, alphabet). ``canonical`` is the value it means: a Telegram name without ``@`` and in
-    lower case, ``+`` and the hash for an invite, the host for a URL (``xn--`` form), ``….onion``, ``+7749…`` for phones; the text itself for
-    words. ``kind`` is an ``IdentifierKind`` value or ``word``. ``part`` is (i, n): line i of an identifier split over n lines, which all
-    repeat the canonical value. ``evasion`` is "" or one of ``EVASIONS``.
+    ``text`` is exactly as painted (case, disguise, alphabet). ``canonical`` is the value it means: a Telegram name without ``@``
+    and in lower case, ``+`` and the hash for an invite, the host for a URL (``xn--`` form), ``….onion``, ``+7749…`` for phones
+    and WhatsApp, the raw form for TON; the text itself for words. ``kind`` is an ``IdentifierKind`` value or ``word``.
+    ``part`` is (i, n): line i of an identifier split over n lines, which all repeat the canonical value. ``evasion`` is "" or
+    one of ``EVASIONS``.
     """
 
     text: str
@@ -38,27 +40,32 @@ EVASIONS: Final = ("upper", "mixed_case", "lookalike", "spaced", "zero_o", "dots
 
 _TELEGRAM_FORMS: Final = MappingProxyType(
     {
-        "@{}": 38.0, "t.me/{}": 22.0, "https://t.me/{}": 5.0, "http://t.me/{}": 0.5, "telegram.me/{}": 2.0, "telegram.dog/{}": 0.3,
-        "www.t.me/{}": 0.5, "T.me/{}": 1.5, "{}.t.me": 1.5, "ТГ: @{}": 3.0, "ТГ @{}": 3.0, "ТГ {}": 1.5, "тг @{}": 2.0, "тг: @{}": 2.0,
-        "тг {}": 1.5, "TG @{}": 2.5, "TG: @{}": 2.5, "TG: {}": 1.0, "tg @{}": 1.5, "tg: {}": 1.0, "tg:@{}": 1.0, "Tg {}": 1.0,
-        "telega: {}": 0.8, "telega @{}": 0.8, "Телега: @{}": 1.0, "телега {}": 0.8, "ТЕЛЕГРАМ @{}": 1.0, "Telegram: @{}": 1.5,
-        "Telegram - {}": 1.0, "telegram @{}": 1.0, "TELEGRAM: {}": 1.0, "Телеграм {}": 0.8, "бот @{}": 0.8, "БОТ: @{}": 0.6,
-        "пиши @{}": 0.7, "писать: @{}": 0.5, "жаз: @{}": 0.4, "канал @{}": 0.4, "@{} (TG)": 0.3, "-> @{}": 0.2, "( @{} )": 0.2,
-        "t.me/s/{}": 0.3, "t.me/{}/": 0.3, "t.me/{}?start=1": 0.3, "t.me / {}": 0.4, "@ {}": 0.6, "{}": 2.0,
+        "@{}": 38.0, "t.me/{}": 22.0, "https://t.me/{}": 5.0, "http://t.me/{}": 0.5, "telegram.me/{}": 2.0,
+        "telegram.dog/{}": 0.3, "www.t.me/{}": 0.5, "T.me/{}": 1.5, "{}.t.me": 1.5, "ТГ: @{}": 3.0, "ТГ @{}": 3.0,
+        "ТГ {}": 1.5, "тг @{}": 2.0, "тг: @{}": 2.0, "тг {}": 1.5, "TG @{}": 2.5, "TG: @{}": 2.5, "TG: {}": 1.0, "tg @{}": 1.5,
+        "tg: {}": 1.0, "tg:@{}": 1.0, "Tg {}": 1.0, "telega: {}": 0.8, "telega @{}": 0.8, "Телега: @{}": 1.0, "телега {}": 0.8,
+        "ТЕЛЕГРАМ @{}": 1.0, "Telegram: @{}": 1.5, "Telegram - {}": 1.0, "telegram @{}": 1.0, "TELEGRAM: {}": 1.0,
+        "Телеграм {}": 0.8, "бот @{}": 0.8, "БОТ: @{}": 0.6, "пиши @{}": 0.7, "писать: @{}": 0.5, "жаз: @{}": 0.4,
+        "канал @{}": 0.4, "@{} (TG)": 0.3, "-> @{}": 0.2, "( @{} )": 0.2, "t.me/s/{}": 0.3, "t.me/{}/": 0.3,
+        "t.me/{}?start=1": 0.3, "t.me / {}": 0.4, "@ {}": 0.6, "{}": 2.0,
     }
 )  # fmt: skip
+_PLAIN_FORMS: Final = MappingProxyType(
+    {"@{}": 55.0, "t.me/{}": 28.0, "ТГ: @{}": 4.0, "ТГ @{}": 4.0, "тг @{}": 3.0, "TG @{}": 3.0, "TG: @{}": 2.0, "телега @{}": 1.0}
+)
 _INVITE_FORMS: Final = MappingProxyType(
     {"t.me/{}": 70.0, "https://t.me/{}": 15.0, "telegram.me/{}": 2.0, "TG: t.me/{}": 3.0, "тг t.me/{}": 2.0}
 )
 _JOINCHAT_FORMS: Final = ("t.me/joinchat/{}", "https://t.me/joinchat/{}", "telegram.me/joinchat/{}")
 _PHONE_FORMS: Final = MappingProxyType(
     {
-        "+7 {a} {b} {c} {d}": 14.0, "+7 ({a}) {b}-{c}-{d}": 6.0, "+7({a}){b}-{c}-{d}": 5.0, "+7{a}{b}{c}{d}": 10.0, "8{a}{b}{c}{d}": 12.0,
-        "8 {a} {b} {c} {d}": 12.0, "8({a}){b}-{c}-{d}": 6.0, "8 ({a}) {b} {c} {d}": 5.0, "8-{a}-{b}-{c}-{d}": 7.0, "8{a} {b} {c} {d}": 4.0,
-        "+7-{a}-{b}-{c}-{d}": 3.0, "+7 {a} {b}-{c}-{d}": 4.0, "8 {a} {b}-{c}-{d}": 4.0, "{a} {b} {c} {d}": 3.0, "{a}-{b}-{c}-{d}": 2.0,
-        "8.{a}.{b}.{c}.{d}": 1.5, "+7.{a}.{b}.{c}.{d}": 1.0, "8 {a} {b}{c}{d}": 3.0, "+7 {a} {b}{c}{d}": 2.0, "8-{a}-{b}{c}{d}": 1.0,
-        "тел. 8 {a} {b} {c} {d}": 1.0, "Тел: 8{a}{b}{c}{d}": 1.0, "т. +7 {a} {b} {c} {d}": 0.7, "тел.: +7({a}){b}-{c}-{d}": 0.7,
-        "звони 8 {a} {b} {c} {d}": 0.5, "WhatsApp 8 {a} {b} {c} {d}": 0.5,
+        "+7 {a} {b} {c} {d}": 14.0, "+7 ({a}) {b}-{c}-{d}": 6.0, "+7({a}){b}-{c}-{d}": 5.0, "+7{a}{b}{c}{d}": 10.0,
+        "8{a}{b}{c}{d}": 12.0, "8 {a} {b} {c} {d}": 12.0, "8({a}){b}-{c}-{d}": 6.0, "8 ({a}) {b} {c} {d}": 5.0,
+        "8-{a}-{b}-{c}-{d}": 7.0, "8{a} {b} {c} {d}": 4.0, "+7-{a}-{b}-{c}-{d}": 3.0, "+7 {a} {b}-{c}-{d}": 4.0,
+        "8 {a} {b}-{c}-{d}": 4.0, "{a} {b} {c} {d}": 3.0, "{a}-{b}-{c}-{d}": 2.0, "8.{a}.{b}.{c}.{d}": 1.5,
+        "+7.{a}.{b}.{c}.{d}": 1.0, "8 {a} {b}{c}{d}": 3.0, "+7 {a} {b}{c}{d}": 2.0, "8-{a}-{b}{c}{d}": 1.0,
+        "тел. 8 {a} {b} {c} {d}": 1.0, "Тел: 8{a}{b}{c}{d}": 1.0, "т. +7 {a} {b} {c} {d}": 0.7,
+        "тел.: +7({a}){b}-{c}-{d}": 0.7, "звони 8 {a} {b} {c} {d}": 0.5, "WhatsApp 8 {a} {b} {c} {d}": 0.5,
     }
 )  # fmt: skip
 _FOREIGN_PHONE_FORMS: Final = ("+{cc} {a} {b} {c}", "+{cc}{a}{b}{c}", "+{cc} ({a}) {b}-{c}", "+{cc}-{a}-{b}-{c}", "{cc}{a}{b}{c}")
@@ -82,14 +89,43 @@ _PATHS: Final = (
 
 _OTHER_FORMS: Final = MappingProxyType(
     {
-        IdentifierKind.WHATSAPP: ("wa.me/{}", "wa.me/{}", "https://wa.me/{}", "WhatsApp: +{}", "WhatsApp +{}", "ватсап +{}", "WA +{}", "WA: {}", "whatsapp: +{}"),
-        IdentifierKind.INSTAGRAM: ("instagram.com/{}", "inst: {}", "inst: @{}", "Instagram: {}", "INSTAGRAM @{}", "insta @{}", "инста: {}", "инста @{}", "ig: {}"),
+        IdentifierKind.WHATSAPP: (
+            "wa.me/{}",
+            "wa.me/{}",
+            "https://wa.me/{}",
+            "WhatsApp: +{}",
+            "WhatsApp +{}",
+            "ватсап +{}",
+            "WA +{}",
+            "WA: {}",
+            "whatsapp: +{}",
+        ),
+        IdentifierKind.INSTAGRAM: (
+            "instagram.com/{}",
+            "inst: {}",
+            "inst: @{}",
+            "Instagram: {}",
+            "INSTAGRAM @{}",
+            "insta @{}",
+            "инста: {}",
+            "инста @{}",
+            "ig: {}",
+        ),
         IdentifierKind.VK: ("vk.com/{}", "vk.com/{}", "https://vk.com/{}", "VK: {}", "vk.me/{}", "ВК: vk.com/{}"),
         IdentifierKind.SIGNAL: ("Signal: {}", "signal {}", "SIGNAL: {}", "сигнал: {}"),
         IdentifierKind.SESSION: ("{}", "Session: {}", "session id {}"),
         IdentifierKind.THREEMA: ("Threema: {}", "THREEMA {}", "threema ID: {}", "threema.id/{}", "Threema {}"),
         IdentifierKind.MATRIX: ("{}", "Matrix: {}", "matrix {}", "Element: {}"),
-        IdentifierKind.JABBER: ("jabber: {}", "Jabber: {}", "XMPP: {}", "xmpp {}", "jabber {}", "JABBER: {}", "джаббер: {}", "OTR: {}"),
+        IdentifierKind.JABBER: (
+            "jabber: {}",
+            "Jabber: {}",
+            "XMPP: {}",
+            "xmpp {}",
+            "jabber {}",
+            "JABBER: {}",
+            "джаббер: {}",
+            "OTR: {}",
+        ),
         IdentifierKind.TOX: ("{}", "TOX: {}", "tox {}", "Tox ID: {}"),
         IdentifierKind.EMAIL: ("{}", "{}", "e-mail: {}", "mail: {}", "почта: {}", "E-mail {}"),
         IdentifierKind.BTC: ("{}", "BTC: {}", "btc {}", "Bitcoin: {}"),
@@ -97,16 +133,17 @@ _OTHER_FORMS: Final = MappingProxyType(
         IdentifierKind.TON: ("{}", "TON: {}", "ton {}"),
         IdentifierKind.I2P: ("{}", "http://{}", "i2p: {}", "I2P: {}"),
     }
-)  # fmt: skip
+)
 
 
-def paint(rng: np.random.Generator, kind: IdentifierKind, value: str, form: str | None = None) -> LineText:
+def paint(rng: np.random.Generator, kind: IdentifierKind, value: str, plain: bool = False) -> LineText:
     """One line that shows a canonical value, in a spelling that people use for its kind.
 
-    ``form`` overrides the spelling of a Telegram name (``"@{}"``). Raises ``TagtraceError`` for a kind that is never painted (``qr``).
+    ``plain`` keeps a Telegram name to the spellings that a disguise can start from (``@name``, ``t.me/name``, ``ТГ @name``).
+    Raises ``TagtraceError`` for a kind that is never painted (``qr``).
     """
     if kind is IdentifierKind.TELEGRAM:
-        text = (form or weighted(rng, _TELEGRAM_FORMS)).format(_cased(rng, value))
+        text = weighted(rng, _PLAIN_FORMS if plain else _TELEGRAM_FORMS).format(_cased(rng, value))
     elif kind is IdentifierKind.TELEGRAM_INVITE:
         joinchat = chance(rng, 0.12)
         text = choice(rng, _JOINCHAT_FORMS).format(value[1:]) if joinchat else weighted(rng, _INVITE_FORMS).format(value)
@@ -118,8 +155,7 @@ def paint(rng: np.random.Generator, kind: IdentifierKind, value: str, form: str 
         text = paint_phone(rng, value)
     elif kind in _OTHER_FORMS:
         shown = ton_friendly(value, chance(rng, 0.5)) if kind is IdentifierKind.TON else value
-        form = choice(rng, _OTHER_FORMS[kind])
-        text = form.format(shown.removeprefix("+") if kind is IdentifierKind.WHATSAPP else shown)
+        text = choice(rng, _OTHER_FORMS[kind]).format(shown.removeprefix("+") if kind is IdentifierKind.WHATSAPP else shown)
     else:
         raise TagtraceError(f"{kind} cannot be painted as a line of text: give its payload as a code")
     return LineText(text, value, kind.value)
@@ -193,7 +229,10 @@ def _lookalike(rng: np.random.Generator, line: LineText) -> str:
         text = text.upper()
     table = {**_UPPER_LOOKALIKES, **_LOWER_LOOKALIKES, **(_LOOSE_LOOKALIKES if chance(rng, 0.3) else {})}
     share = choice(rng, (0.4, 0.7, 1.0))
-    return text[:start] + "".join(table.get(c, c) if rng.random() < share else c for c in text[start:])
+    head = text[:start]
+    if chance(rng, 0.25):
+        head = head.replace("t.me", "т.ме").replace("T.ME", "Т.МЕ")
+    return head + "".join(table.get(c, c) if rng.random() < share else c for c in text[start:])
 
 
 def _spaced(rng: np.random.Generator, line: LineText) -> str:
@@ -232,19 +271,20 @@ def split(rng: np.random.Generator, line: LineText, count: int) -> tuple[LineTex
     if size - start < 4 * count:
         return (line,)
     cuts = [start + round((size - start) * (i + 1) / count + float(rng.uniform(-1.5, 1.5))) for i in range(count - 1)]
-    at_sign = [i + 1 for i in range(start + 2, size - 3) if line.text[i] == "_"]
-    if count == 2 and at_sign and chance(rng, 0.5):
-        cuts = [choice(rng, at_sign)]
+    phone = line.kind == IdentifierKind.PHONE.value
+    joints = [i + 1 for i in range(start + 2, size - 3) if line.text[i] in (" -." if phone else "_")]
+    if count == 2 and joints and (phone or chance(rng, 0.5)):
+        cuts = [choice(rng, joints)]
     edges = [0, *cuts, size]
-    pieces = [line.text[a:b].strip() for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [line.text[a:b].strip() for a, b in pairwise(edges)]
     return tuple(replace(line, text=piece, part=(i + 1, count), evasion="split") for i, piece in enumerate(pieces))
 
 
 def disguise(rng: np.random.Generator, line: LineText, evasion: str | None = None) -> tuple[LineText, ...]:
     """The line in disguise: one line, or several when it is split. ``evasion`` names the disguise, else it is drawn.
 
-    Kinds whose value depends on case or on its exact characters are only ever split, or spaced in the case of phones; links are only put in
-    capitals. A disguise that would change nothing gives the line as it is, without evasion.
+    Kinds whose value depends on case or on its exact characters are only ever split; links and Instagram names change their case.
+    A disguise that would change nothing gives the line as it is, without evasion.
     """
     kind = IdentifierKind(line.kind)
     if evasion is None:

@@ -1,7 +1,7 @@
 """Wordings: what adverts say beside their contact, and the texts on walls that are not adverts.
 
-The vocabulary is neutral (news level). Lines are put together from parts, with numbers, signs and words that do not exist, so that a
-recogniser cannot get by with a list of known lines.
+The vocabulary is neutral (news level) and stands in ``lexicon``. Lines are put together from parts, with numbers, signs and words
+that do not exist, so that a recogniser cannot get by with a list of known lines.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from ...contract import TagtraceError
+from . import lexicon
 from .draw import between, chance, choice, string, weighted
 from .identifiers import KZ_UNASSIGNED, to_cyrillic
 from .names import invented_word, stem
@@ -22,163 +23,14 @@ from .spelling import paint_phone
 RUSSIAN: Final = "абвгдежзийклмнопрстуфхцчшщъыьэюя"
 KAZAKH: Final = RUSSIAN + "әғқңөұүһі"
 LATIN: Final = "abcdefghijklmnopqrstuvwxyz"
-
-_RU_WORK: Final = (
-    "работа", "вакансии", "подработка", "курьер", "курьеры", "водитель", "водители", "оператор", "ищем курьеров", "нужны курьеры",
-    "требуются курьеры", "требуется водитель", "набор сотрудников", "набор в команду", "работа для всех", "работа рядом", "свободный график",
-    "зарплата", "зарплата каждый день", "оплата сразу", "высокий доход", "стабильный доход", "доход от {n}000", "от {n}000 тг", "{n} 000 в день",
-    "{n}00 000 тг", "зп от {n}00к", "без опыта", "обучение", "обучение бесплатно", "пиши", "пиши в телеграм", "пиши сюда", "подробности тут",
-    "легкие деньги", "быстрые деньги", "деньги сегодня", "хочешь денег?", "нужны деньги?", "нужна работа?", "ищешь работу?", "зарабатывай",
-    "заработок", "заработок от {n} тыс", "вахта", "пешие курьеры", "авто курьер", "график {d}/{d}", "команда ждет", "есть места", "художники",
-    "рекламщики", "фасовщик", "упаковщик", "менеджер", "люди на подработку", "студентам", "ежедневные выплаты", "гибкий график",
-    "работа есть", "работа тут", "работа в городе", "звони", "анкета", "приходи", "карьера", "ждем тебя", "аванс", "премия", "бонусы",
-)  # fmt: skip
-_RU_SALE: Final = (
-    "магазин", "доставка", "доставка {h}/7", "магазин №{d}", "лучший магазин", "бот", "наш бот", "новый бот", "канал", "наш канал", "новый адрес",
-    "мы переехали", "заходи", "жми", "сканируй", "сканируй код", "открой", "открыто", "открыто {h}/7", "круглосуточно", "{h}/7", "{h} часа",
-    "{h} на 7", "быстро", "надежно", "качество", "гарантия", "скидки", "скидка {n}%", "акция", "акция -{n}%", "цены ниже", "опт", "опт и розница",
-    "заказ", "заказ тут", "закажи", "проверено", "топ", "топ {d}", "№{d}", "№1 в городе", "всегда рядом", "весь город", "все районы",
-    "по городу", "все есть", "есть все", "витрина", "ассортимент", "каталог", "меню", "прайс", "отзывы", "оператор на связи", "клад", "стафф",
-    "мик", "mix", "legal", "новинки", "свежее", "в наличии", "сервис", "маркет", "лавка", "обмен", "только тут", "не проходи мимо", "ищи нас",
-    "переходи", "подпишись", "подписывайся", "розыгрыш", "промокод {p}", "код {p}",
-)  # fmt: skip
-_KK: Final = (
-    "жұмыс", "жұмыс бар", "жұмысқа шақырамыз", "жұмыс керек пе?", "жұмыс іздейсің бе?", "табыс", "табыс күнде", "күнделікті төлем", "күніне {n}000",
-    "күніне {n} мың", "айлық", "жалақы", "жалақы {n}00 000", "еңбекақы", "курьер керек", "жүргізуші керек", "жеткізуші", "жеткізушілер",
-    "жеткізу", "жеткізу {h}/7", "тегін оқыту", "тәжірибесіз", "ақша", "ақша керек пе?", "оңай ақша", "тез ақша", "дүкен", "дүкен №{d}", "үздік дүкен",
-    "бізге жаз", "жаз", "осында жаз", "осында", "толығырақ", "жаңа мекенжай", "жаңа бот", "біздің арна", "арна", "тәулік бойы", "{h} сағат",
-    "сапа", "сенімді", "жылдам", "арзан", "жеңілдік", "жеңілдік {n}%", "сыйлық", "көмек", "бәрі бар", "барлық аудан", "қала бойынша", "тапсырыс",
-    "тапсырыс бер", "сұранысқа ие", "ашық", "кел", "кіріңіз", "хабарлас", "қоңырау шал", "бос орын", "бос орындар", "топқа қабылдау",
-    "икемді кесте", "студенттерге", "жұмыс уақыты", "қосымша табыс", "үйден жұмыс", "өз қалаңда", "сенің мүмкіндігің", "қызметкер керек", "нөмір {d}",
-)  # fmt: skip
-_EN: Final = (
-    "work", "job", "jobs", "shop", "shop {h}/7", "delivery", "delivery {h}/7", "best price", "best quality", "open {h}/7", "scan me", "scan", "order",
-    "order now", "join", "join us", "money", "easy money", "top", "vip", "new", "fast", "market", "store", "bot", "channel", "click", "online",
-    "courier", "sale", "sale {n}%", "24/7", "no.1", "#1", "city", "help wanted", "cash", "promo {p}", "welcome", "start", "menu", "live",
-)  # fmt: skip
-_CITIES: Final = (
-    "Астана", "Алматы", "Шымкент", "Қарағанды", "Караганда", "Ақтөбе", "Актобе", "Тараз", "Павлодар", "Өскемен", "Семей", "Атырау", "Костанай",
-    "Қостанай", "Қызылорда", "Кызылорда", "Орал", "Уральск", "Петропавл", "Ақтау", "Актау", "Түркістан", "Көкшетау", "Кокшетау", "Талдықорған",
-    "Талдыкорган", "Екібастұз", "Рудный", "Жезқазған", "Балқаш", "Қонаев", "Сәтбаев", "АСТ", "АЛМ", "KZ", "Сарыарқа", "Есіл", "Нұра", "Байқоңыр",
-)  # fmt: skip
-_STREETS: Final = (
-    "Абай", "Сәтбаев", "Жібек жолы", "Төле би", "Республика", "Кенесары", "Бөгенбай батыр", "Мәңгілік Ел", "Тәуелсіздік", "Қабанбай батыр", "Достық",
-    "Гагарин", "Женис", "Жеңіс", "Сейфуллин", "Әл-Фараби", "Райымбек", "Бейбітшілік", "Мира", "Лесная", "Садовая", "Школьная", "Ауэзова", "Иманов",
-    "Валиханова", "Богенбай", "Жамбыл", "Желтоқсан", "Алаш", "Ұлы Дала", "Сарайшық", "Дулатов", "Победы", "Степная", "Новая", "Набережная", "Момышұлы",
-    "Шевченко", "Пушкин", "Тұран", "Нұржол", "Орынбор", "Ықылас", "Түркістан", "Керей, Жәнібек хандар", "Айтеке би", "Қазыбек би", "Байтұрсынұлы",
-)  # fmt: skip
-_SIGNS: Final = (
-    "продукты", "аптека", "дәріхана", "азық-түлік", "дүкен", "магазин", "супермаркет", "минимаркет", "кафе", "асхана", "столовая", "донер", "шаурма",
-    "пицца", "суши", "кофе", "coffee", "наубайхана", "пекарня", "нан", "шаштараз", "парикмахерская", "салон красоты", "сұлулық салоны", "барбершоп",
-    "стоматология", "тіс дәрігері", "оптика", "нотариус", "ломбард", "банк", "банкомат", "ремонт телефонов", "ремонт обуви", "ателье", "тігін",
-    "химчистка", "цветы", "гүлдер", "зоомагазин", "детский мир", "балалар әлемі", "канцтовары", "кітаптар", "книги", "одежда", "киім", "обувь",
-    "аяқ киім", "автозапчасти", "шиномонтаж", "автомойка", "сто", "май алмастыру", "стройматериалы", "құрылыс заттары", "мебель", "жиһаз",
-    "хозтовары", "хостел", "гостиница", "қонақ үй", "мектеп", "балабақша", "детский сад", "поликлиника", "емхана", "пошта", "почта", "халыққа қызмет",
-    "фитнес", "сауна", "монша", "мясо", "ет", "қымыз", "шұбат", "сыра", "табак", "разливное пиво", "овощи фрукты", "көкөніс", "фото", "копицентр", "ксерокс",
-)  # fmt: skip
-_SIGN_EXTRA: Final = (
-    "24 часа",
-    "24 сағат",
-    "0% рассрочка",
-    "открыто",
-    "ашық",
-    "с 9 до 21",
-    "09:00-22:00",
-    "вход",
-    "кіру",
-    "2 этаж",
-    "-1 қабат",
-    "тел.",
-)
-_POSTERS: Final = (
-    "сдам квартиру", "сниму квартиру", "сдаю комнату", "пәтер беремін", "пәтер жалға", "куплю квартиру", "продам гараж", "продам дом", "продам авто",
-    "ремонт квартир", "ремонт стиральных машин", "ремонт холодильников", "ремонт окон", "грузоперевозки", "грузчики", "газель", "жүк тасымалы",
-    "услуги электрика", "электрик", "сантехник", "сантехника", "сварщик", "уборка", "вывоз мусора", "қоқыс шығару", "окна балконы", "натяжные потолки",
-    "кондиционеры", "интернет в дом", "репетитор", "английский язык", "ағылшын тілі", "математика", "курсы", "автошкола", "такси", "межгород",
-    "няня", "сиделка", "детский сад", "массаж", "маникюр", "стоматолог", "юрист", "адвокат", "кредит юрлицам", "страховка", "куплю металлолом",
-    "макулатура", "пропала собака", "найден кот", "потерян ключ", "ит жоғалды", "жоғалған құжат", "бурение скважин", "песок щебень", "бетон",
-    "ковры чистка", "кілем жуу", "памятники", "той қызметі", "тамада", "торты на заказ", "тәтті тоқаш", "эвакуатор", "шкафы купе", "окна", "двери", "замки",
-)  # fmt: skip
-_SLOGANS: Final = (
-    ("есірткіге жол жоқ",), ("есірткіге жол жоқ!", "102"), ("нашақорлыққа", "жол жоқ"), ("мы за зож",), ("мы против наркотиков",), ("нет наркотикам",),
-    ("stop graffiti",), ("стоп наркотик",), ("сообщи о наркоторговце", "102"), ("есірткі сатушы туралы", "хабарла: 102"), ("102",), ("112",),
-    ("109 ikomek",), ("полиция 102",), ("телефон доверия", "150"), ("сенім телефоны", "111"), ("служба спасения 112",), ("өмірді таңда",),
-    ("выбери жизнь",), ("жизнь без наркотиков",), ("салауатты өмір салты",), ("спорт вместо наркотиков",), ("чистый город",), ("таза қала",),
-    ("за чистые улицы",), ("есірткісіз болашақ",), ("будущее без наркотиков",), ("мир без наркотиков",), ("закрашено волонтерами",),
-)  # fmt: skip
-_NOTICES: Final = (
-    "не парковаться", "көлік қоймаңыз", "стоянка запрещена", "осторожно собака", "абай болыңыз ит", "посторонним вход воспрещен", "бөгде адамдарға кіруге болмайды",
-    "не курить", "темекі шегуге болмайды", "не влезай убьет", "высокое напряжение", "жоғары кернеу", "тп-{n}", "рп-{d}", "газ", "огнеопасно", "от қауіпті",
-    "уборная", "выход", "шығу", "шығу жоқ", "запасный выход", "мусор не бросать", "қоқыс тастамаңыз", "ведется видеонаблюдение", "бейнебақылау жүргізіледі",
-    "объявления не клеить", "хабарландыру ілмеңіз", "подъезд {d}", "{d}-кіреберіс", "кв. {n}-{n}", "лифт не работает", "закрывайте дверь", "есікті жабыңыз",
-    "гараж {n}", "бокс {d}", "щитовая", "теплопункт", "жылу пункті", "кафе ->", "wc", "пк {n}", "гидрант", "пг {d}", "ост. {d}",
-)  # fmt: skip
-_ROAD: Final = (
-    "stop",
-    "стоп",
-    "аялдама",
-    "остановка",
-    "{n}",
-    "{n} км",
-    "{n} м",
-    "p",
-    "30",
-    "40",
-    "50",
-    "60",
-    "кедендік бақылау",
-    "центр",
-    "орталық",
-    "вокзал",
-    "вокзал {n}",
-    "такси",
-    "берегись автомобиля",
-    "въезд",
-    "выезд",
-    "объезд",
-    "айналма жол",
-)
-_TAG_WORDS: Final = (
-    "zone",
-    "crew",
-    "one",
-    "king",
-    "rap",
-    "hop",
-    "2pac",
-    "punk",
-    "love",
-    "forever",
-    "hate",
-    "boom",
-    "toy",
-    "bomb",
-    "fame",
-    "wild",
-    "spot",
-    "цой жив",
-    "лёха",
-    "вася",
-    "рэп",
-    "мир",
-    "любовь",
-    "бро",
-    "крю",
-    "дым",
-    "катя + саша",
-    "я тут был",
-    "ura",
-    "жас",
-    "дос",
-    "сүйемін",
-    "алға",
-)
+MAX_WORDING: Final = 40
+"""Longest line of a wording, in characters."""
 _PLATE_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True, slots=True)
 class DistractorText:
-    """A text on a wall that is no advert. ``kind``: house, plate, sign, poster, slogan, tag, road, price or notice; ``lines`` in reading order."""
+    """A text on a wall that is no advert. ``kind``: one of ``DISTRACTORS``; ``lines`` in reading order."""
 
     kind: str
     lines: tuple[str, ...]
@@ -216,18 +68,30 @@ def _decorated(rng: np.random.Generator, text: str) -> str:
 
 
 def wording(rng: np.random.Generator, split: str) -> str:
-    """One line of an advert's wording in Russian, Kazakh or English: recruiting, selling, a city, or two of them together."""
-    source = weighted(rng, {"work": 0.3, "sale": 0.24, "kk": 0.25, "en": 0.08, "city": 0.05, "pair": 0.05, "new": 0.03})
+    """One line of an advert's wording in Russian, Kazakh or English: recruiting, selling, a city, two of them, or free words."""
+    source = weighted(
+        rng, {"work": 0.26, "sale": 0.2, "kk": 0.22, "en": 0.07, "city": 0.05, "pair": 0.07, "new": 0.03, "free": 0.1}
+    )
     if source == "city":
-        text = choice(rng, _CITIES)
+        text = choice(rng, lexicon.CITIES)
     elif source == "pair":
-        first, second = choice(rng, (*_RU_WORK, *_RU_SALE, *_KK)), choice(rng, (*_RU_SALE, *_CITIES, *_EN))
-        text = f"{filled(rng, first)}{choice(rng, (' ', ' - ', ', ', ' / ', ' + ', '. '))}{filled(rng, second)}"
+        first = choice(rng, (*lexicon.RU_WORK, *lexicon.RU_SALE, *lexicon.KAZAKH_LINES))
+        second = choice(rng, (*lexicon.RU_SALE, *lexicon.CITIES, *lexicon.ENGLISH_LINES))
+        text = filled(rng, first) + choice(rng, (" ", " - ", ", ", " / ", " + ", ". ")) + filled(rng, second)
     elif source == "new":
         text = cyrillic_word(rng, split)
+    elif source == "free":
+        words = choice(rng, (lexicon.RUSSIAN_WORDS, lexicon.KAZAKH_WORDS))
+        text = " ".join(choice(rng, words) for _ in range(weighted(rng, {1: 0.4, 2: 0.45, 3: 0.15})))
     else:
-        text = filled(rng, choice(rng, {"work": _RU_WORK, "sale": _RU_SALE, "kk": _KK, "en": _EN}[source]))
-    return cased(rng, _decorated(rng, text)) if len(text) < 30 else cased(rng, text)
+        text = filled(rng, choice(rng, _LINES[source]))
+    text = text if len(text) <= MAX_WORDING else text[:MAX_WORDING].rsplit(" ", 1)[0]
+    return cased(rng, _decorated(rng, text)) if len(text) < MAX_WORDING - 10 else cased(rng, text)
+
+
+_LINES: Final = MappingProxyType(
+    {"work": lexicon.RU_WORK, "sale": lexicon.RU_SALE, "kk": lexicon.KAZAKH_LINES, "en": lexicon.ENGLISH_LINES}
+)
 
 
 def cyrillic_word(rng: np.random.Generator, split: str) -> str:
@@ -240,14 +104,14 @@ def cyrillic_word(rng: np.random.Generator, split: str) -> str:
 
 
 def balanced_word(rng: np.random.Generator) -> str:
-    """Letters of one alphabet at random, so that the rare ones (Ә, Һ, Щ, Ъ, Ё …) are seen as often as the others; 2 to 12 characters."""
+    """2 to 12 letters of one alphabet at random, so that the rare ones (Ә, Һ, Щ, Ъ, Ё …) are seen as often as the others."""
     letters = weighted(rng, {KAZAKH + "ё": 0.6, LATIN: 0.2, "әғқңөұүһіёщъэц": 0.2})
     return cased(rng, string(rng, letters, between(rng, 2, 12)))
 
 
 def _house(rng: np.random.Generator, split: str) -> tuple[str, ...]:
     number = f"{between(rng, 1, 220)}{choice(rng, ('', '', '', 'А', 'Б', '/1', '/2', 'к1', ' корп. 2', 'В'))}"
-    street = choice(rng, _STREETS)
+    street = choice(rng, lexicon.STREETS)
     street = choice(
         rng, ("{} көшесі", "ул. {}", "{} даңғылы", "пр. {}", "{} к-сі", "{}", "проспект {}", "улица {}", "{} мкр")
     ).format(street)
@@ -268,12 +132,12 @@ def _plate(rng: np.random.Generator, split: str) -> tuple[str, ...]:
 
 
 def _sign(rng: np.random.Generator, split: str) -> tuple[str, ...]:
-    first = choice(rng, _SIGNS)
+    first = choice(rng, lexicon.SIGNS)
     if chance(rng, 0.25):
         name = stem(rng, split).replace("_", " ")
         first = f"{first} «{(to_cyrillic(name) if chance(rng, 0.6) else name).title()}»"
     lines = (cased(rng, first),)
-    return (*lines, cased(rng, choice(rng, (*_SIGNS, *_SIGN_EXTRA)))) if chance(rng, 0.4) else lines
+    return (*lines, cased(rng, choice(rng, (*lexicon.SIGNS, *lexicon.SIGN_EXTRAS)))) if chance(rng, 0.4) else lines
 
 
 def legal_phone(rng: np.random.Generator) -> str:
@@ -282,50 +146,18 @@ def legal_phone(rng: np.random.Generator) -> str:
 
 
 def _poster(rng: np.random.Generator, split: str) -> tuple[str, ...]:
-    lines = [cased(rng, choice(rng, _POSTERS))]
+    lines = [cased(rng, choice(rng, lexicon.POSTERS))]
     if chance(rng, 0.5):
-        lines.append(
-            cased(
-                rng,
-                choice(
-                    rng,
-                    (
-                        "недорого",
-                        "качественно",
-                        "быстро",
-                        "опыт {n} лет",
-                        "выезд",
-                        "арзан",
-                        "сапалы",
-                        "кепілдік",
-                        "гарантия",
-                        "без выходных",
-                        "{d}-комн.",
-                        "срочно",
-                        "{n} 000 тг",
-                        "скидки",
-                        "вызов бесплатный",
-                    ),
-                ),
-            )
-            .replace("{n}", str(between(rng, 2, 90)))
-            .replace("{d}", str(between(rng, 1, 5)))
-            .replace("{N}", "20")
-            .replace("{D}", "2")
-        )
-    for _ in range(weighted(rng, {0: 0.12, 1: 0.73, 2: 0.15})):
-        lines.append(legal_phone(rng))
-    return tuple(lines)
+        lines.append(cased(rng, filled(rng, choice(rng, lexicon.POSTER_EXTRAS))))
+    return (*lines, *(legal_phone(rng) for _ in range(weighted(rng, {0: 0.12, 1: 0.73, 2: 0.15}))))
 
 
 def _slogan(rng: np.random.Generator, split: str) -> tuple[str, ...]:
     if chance(rng, 0.12):  # an official-looking hotline bot: invented, and protected by its form
-        return (
-            "сообщи анонимно",
-            f"@{choice(rng, ('stopnarko', 'antinarko', 'narkohelp', 'police102'))}_{choice(rng, ('ast', 'alm', 'kz', 'shym', 'krg'))}_bot",
-        )
+        name = choice(rng, ("stopnarko", "antinarko", "narkohelp", "police102", "stopdrugs"))
+        return (cased(rng, choice(rng, lexicon.HOTLINE)), f"@{name}_{choice(rng, ('ast', 'alm', 'kz', 'shym', 'krg'))}_bot")
     form = choice(rng, (str.upper, str.upper, str.capitalize, str.lower))
-    return tuple(form(line) for line in choice(rng, _SLOGANS))
+    return tuple(form(line) for line in choice(rng, lexicon.SLOGANS))
 
 
 def _tag(rng: np.random.Generator, split: str) -> tuple[str, ...]:
@@ -333,7 +165,7 @@ def _tag(rng: np.random.Generator, split: str) -> tuple[str, ...]:
     if form == "letters":
         text = string(rng, LATIN, between(rng, 2, 5)) + (str(between(rng, 1, 99)) if chance(rng, 0.3) else "")
     elif form == "word":
-        text = choice(rng, _TAG_WORDS)
+        text = choice(rng, lexicon.TAG_WORDS)
     else:
         text = (cyrillic_word(rng, split) if form == "cyrillic" else invented_word(rng, split))[: between(rng, 3, 8)]
     return (choice(rng, (text.upper(), text.lower(), text.title(), text.swapcase())),)
@@ -342,38 +174,16 @@ def _tag(rng: np.random.Generator, split: str) -> tuple[str, ...]:
 def _price(rng: np.random.Generator, split: str) -> tuple[str, ...]:
     amount = f"{between(rng, 1, 99)}{choice(rng, ('0', '00', '50', '90', ' 000', ' 500', '99'))}"
     price = f"{amount} {choice(rng, ('тг', 'тг.', 'тенге', 'теңге', 'kzt'))}"
-    item = choice(
-        rng,
-        (
-            "нан",
-            "хлеб",
-            "сүт",
-            "молоко",
-            "кофе",
-            "чай",
-            "бензин аи-92",
-            "аи-95",
-            "шашлык",
-            "лепешка",
-            "донер",
-            "самса",
-            "яйца",
-            "жұмыртқа",
-            "су 5 л",
-            "вода",
-            "картоп",
-        ),
-    )
-    return (cased(rng, item), price) if chance(rng, 0.75) else (price,)
+    return (cased(rng, choice(rng, lexicon.GOODS)), price) if chance(rng, 0.75) else (price,)
 
 
 def _notice(rng: np.random.Generator, split: str) -> tuple[str, ...]:
-    return (cased(rng, filled(rng, choice(rng, _NOTICES))),)
+    return (cased(rng, filled(rng, choice(rng, lexicon.NOTICES))),)
 
 
 def _road(rng: np.random.Generator, split: str) -> tuple[str, ...]:
-    lines = (filled(rng, choice(rng, _ROAD)).upper(),)
-    return (choice(rng, _CITIES), f"{between(rng, 2, 990)} км") if chance(rng, 0.2) else lines
+    lines = (filled(rng, choice(rng, lexicon.ROAD)).upper(),)
+    return (choice(rng, lexicon.CITIES), f"{between(rng, 2, 990)} км") if chance(rng, 0.2) else lines
 
 
 DISTRACTORS: Final[Mapping[str, Callable[[np.random.Generator, str], tuple[str, ...]]]] = MappingProxyType(
