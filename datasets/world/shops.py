@@ -11,11 +11,12 @@ import numpy as np
 from ...contract import IdentifierKind as Kind
 from ...contract import Resource, TagtraceError
 from . import codes
-from .draw import between, chance, choice, string, weighted
-from .identifiers import BASE32, BASE64URL, make
+from .draw import chance, choice, weighted
+from .freelines import free_line
+from .identifiers import make
 from .names import check_split, shop_name, sibling, stem
-from .spelling import WORD, LineText, disguise, paint
-from .texts import DistractorText, balanced_word, cased, cyrillic_word, distractor, wording
+from .spelling import DISGUISED_KINDS, LONG_KINDS, WORD, LineText, disguise, paint
+from .texts import DistractorText, cased, distractor, wording
 
 STYLES: Final = ("stencil", "spray", "marker", "stamp", "sticker", "poster")
 SHOPS: Final = MappingProxyType({"train": 1500, "val": 200, "test": 200})
@@ -85,8 +86,6 @@ _OTHER_KINDS: Final = MappingProxyType(
         Kind.JABBER: 1.2, Kind.TOX: 0.3, Kind.EMAIL: 2.0, Kind.BTC: 0.6, Kind.TRON: 0.5, Kind.TON: 0.3, Kind.I2P: 0.3,
     }
 )  # fmt: skip
-_DISGUISED_KINDS: Final = (Kind.TELEGRAM, Kind.URL, Kind.INSTAGRAM)
-_LONG: Final = (Kind.ONION, Kind.SESSION, Kind.TOX, Kind.TON, Kind.I2P)
 
 
 def _make_shop(rng: np.random.Generator, split: str, number: int) -> Shop:
@@ -125,17 +124,16 @@ class World:
         if style not in STYLES:
             raise TagtraceError(f"unknown style {style!r}: choose one of {', '.join(STYLES)}")
         set_, shop = self.settings, choice(rng, self.shops)
-        code = (
-            codes.payload(rng, self._resource(rng, shop))
-            if style in ("sticker", "poster") and chance(rng, set_.code_on_print)
-            else None
-        )
+        printed = style in ("sticker", "poster")
+        code = codes.payload(rng, self._resource(rng, shop)) if printed and chance(rng, set_.code_on_print) else None
         contacts: list[LineText] = []
         if code is None or not chance(rng, set_.code_only_words):
-            contacts = self._contacts(rng, shop, style)
+            contacts = self._contacts(rng, shop)
         words = self._words(rng, shop, needed=not contacts)
         lines = _arranged(rng, contacts, words)
-        return AdvertText(shop.shop_id, lines, code and code.payload, code and (code.kind.value, code.canonical))
+        if code is None:
+            return AdvertText(shop.shop_id, lines)
+        return AdvertText(shop.shop_id, lines, code.payload, (code.kind.value, code.canonical))
 
     def distractor(self, rng: np.random.Generator, kind: str) -> DistractorText:
         """A text that is no advert: house, plate, sign, poster, slogan, tag, road, price or notice."""
@@ -143,45 +141,7 @@ class World:
 
     def free_line(self, rng: np.random.Generator) -> LineText:
         """A line for training the recogniser alone: every kind and disguise, words, random strings; not tied to the shops."""
-        form = weighted(
-            rng,
-            {
-                "handle": 0.43,
-                "invite": 0.1,
-                "onion": 0.06,
-                "phone": 0.1,
-                "url": 0.07,
-                "other": 0.05,
-                "word": 0.14,
-                "random": 0.05,
-            },
-        )
-        if form == "word":
-            text = weighted(rng, {"wording": 0.5, "new": 0.25, "balanced": 0.25})
-            made = (
-                wording(rng, self.split)
-                if text == "wording"
-                else cased(rng, cyrillic_word(rng, self.split))
-                if text == "new"
-                else balanced_word(rng)
-            )
-            return LineText(made, made, WORD)
-        if form == "random":
-            made = random_text(rng)
-            return LineText(made, made, WORD)
-        if form == "onion":
-            return _onion_piece(rng)
-        if form == "invite" and chance(rng, 0.3):
-            made = string(rng, BASE64URL, between(rng, 6, 28))
-            return LineText(made, made, WORD)
-        kind = {"handle": Kind.TELEGRAM, "invite": Kind.TELEGRAM_INVITE, "phone": Kind.PHONE, "url": Kind.URL}.get(
-            form
-        ) or choice(rng, _RARE)
-        hidden = kind in _DISGUISED_KINDS and chance(rng, self.settings.disguised_free_line)
-        line = paint(rng, kind, make(rng, kind, stem(rng, self.split)), plain=hidden)
-        if hidden:
-            return choice(rng, disguise(rng, line))
-        return choice(rng, disguise(rng, line, "split")) if kind in _LONG and chance(rng, 0.6) else line
+        return free_line(rng, self.split, self.settings.disguised_free_line)
 
     def _resource(self, rng: np.random.Generator, shop: Shop) -> Resource:
         """One of the shop's resources, the first ones more often, or a sibling that nobody knows yet."""
@@ -191,7 +151,7 @@ class World:
             return Resource(Kind.TELEGRAM, sibling(rng, resource.value, shop.stem), shop.shop_id, shop.name)
         return resource
 
-    def _contacts(self, rng: np.random.Generator, shop: Shop, style: str) -> list[LineText]:
+    def _contacts(self, rng: np.random.Generator, shop: Shop) -> list[LineText]:
         """The written contacts, one or two, disguised and split as it comes; three lines at most."""
         lines: list[LineText] = []
         values: set[str] = set()
@@ -207,10 +167,10 @@ class World:
 
     def _painted(self, rng: np.random.Generator, resource: Resource) -> tuple[LineText, ...]:
         """The line or lines that show one resource."""
-        if resource.kind in _LONG:
+        if resource.kind in LONG_KINDS:
             line = paint(rng, resource.kind, resource.value)
             return disguise(rng, line, "split") if chance(rng, self.settings.long_split) else (line,)
-        share = self.settings.disguised if resource.kind in _DISGUISED_KINDS else self.settings.disguised / 4
+        share = self.settings.disguised if resource.kind in DISGUISED_KINDS else self.settings.disguised / 4
         hidden = chance(rng, share)
         line = paint(rng, resource.kind, resource.value, plain=hidden)
         return disguise(rng, line) if hidden else (line,)
@@ -221,36 +181,6 @@ class World:
         if count and chance(rng, 0.12):
             texts[0] = cased(rng, shop.name)
         return [LineText(text, text, WORD) for text in texts]
-
-
-_RARE: Final = (
-    Kind.WHATSAPP, Kind.WHATSAPP, Kind.INSTAGRAM, Kind.INSTAGRAM, Kind.VK, Kind.SIGNAL,
-    Kind.SESSION, Kind.THREEMA, Kind.MATRIX, Kind.JABBER, Kind.JABBER, Kind.TOX, Kind.EMAIL, Kind.EMAIL,
-    Kind.BTC, Kind.TRON, Kind.TON, Kind.I2P,
-)  # fmt: skip
-_ANYTHING: Final = (
-    "0123456789"
-    + BASE64URL[:52]
-    + "абвгдежзийклмнопрстуфхцчшщъыьэюяёәғқңөұүһі"
-    + "АБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЁӘҒҚҢӨҰҮҺІ"
-    + "@_./:-+()№#!?"
-)
-
-
-def random_text(rng: np.random.Generator) -> str:
-    """Characters of the whole alphabet at random, 1 to 16 of them, now and then with a space inside."""
-    text = string(rng, _ANYTHING, between(rng, 1, 16))
-    return f"{text[: len(text) // 2]} {text[len(text) // 2 :]}" if len(text) > 4 and chance(rng, 0.25) else text
-
-
-def _onion_piece(rng: np.random.Generator) -> LineText:
-    """An onion address, a line of one that is split, or base32 characters as such."""
-    if chance(rng, 0.5):
-        text = string(rng, BASE32, between(rng, 12, 56)) + (".onion" if chance(rng, 0.3) else "")
-        text = text.upper() if chance(rng, 0.1) else text
-        return LineText(text, text, WORD)
-    line = paint(rng, Kind.ONION, make(rng, Kind.ONION, ""))
-    return choice(rng, disguise(rng, line, "split")) if chance(rng, 0.6) else line
 
 
 def _arranged(rng: np.random.Generator, contacts: list[LineText], words: list[LineText]) -> tuple[LineText, ...]:
