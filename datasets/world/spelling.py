@@ -36,6 +36,10 @@ class LineText:
 
 
 WORD: Final = "word"
+DISGUISED_KINDS: Final = (IdentifierKind.TELEGRAM, IdentifierKind.URL, IdentifierKind.INSTAGRAM)
+"""Kinds that can be written in any case, and so can be disguised by more than a split."""
+LONG_KINDS: Final = (IdentifierKind.ONION, IdentifierKind.SESSION, IdentifierKind.TOX, IdentifierKind.TON, IdentifierKind.I2P)
+"""Kinds so long that they are mostly written on two or three lines."""
 EVASIONS: Final = ("upper", "mixed_case", "lookalike", "spaced", "zero_o", "dots", "split")
 
 _TELEGRAM_FORMS: Final = MappingProxyType(
@@ -291,11 +295,7 @@ def disguise(rng: np.random.Generator, line: LineText, evasion: str | None = Non
         if kind is IdentifierKind.TELEGRAM:
             evasion = weighted(rng, _TELEGRAM_WEIGHTS)
         else:
-            evasion = (
-                "split"
-                if kind not in (IdentifierKind.URL, IdentifierKind.INSTAGRAM)
-                else weighted(rng, {"upper": 0.7, "mixed_case": 0.3})
-            )
+            evasion = weighted(rng, {"upper": 0.7, "mixed_case": 0.3}) if kind in DISGUISED_KINDS else "split"
     if evasion == "split":
         return split(rng, line, 3 if len(line.text) > 40 and chance(rng, 0.4) else 2)
     text = _DISGUISES[evasion](rng, line)
