@@ -31,4 +31,5 @@ def offline_onnxruntime() -> ModuleType:
         raise BrokenInstallationError(
             f"onnxruntime cannot be imported ({error}); install it with: pip install --force-reinstall onnxruntime"
         ) from error
-    return onnxruntime
+    module: ModuleType = onnxruntime
+    return module
