@@ -115,8 +115,8 @@ STYLE_WEIGHTS: Final[Mapping[str, Mapping[str, float]]] = MappingProxyType(
 class Font:
     """One face: a font file, and for a variable font the point at which it is used.
 
-    ``name`` is unique in a catalogue; ``group`` is stencil, hand, display, sans, serif, mono, condensed or slab; ``family`` is the
-    name that decides the split; ``axes`` are (tag, value) pairs, empty for a static font.
+    ``name`` is unique in a catalogue; ``group`` is stencil, hand, display, sans, serif, mono, condensed or slab; ``family`` is
+    the name that decides the split; ``axes`` are (tag, value) pairs, empty for a static font.
     """
 
     path: str
