@@ -107,7 +107,7 @@ def test_tron_tox_and_ton_are_valid() -> None:
         data = unbase58(identifiers.tron(draw))
         assert data[0] == 0x41
         assert sha256(sha256(data[:-4]).digest()).digest()[:4] == data[-4:]
-        tox = bytes.fromhex(identifiers.tox(draw))
+        tox = bytes.fromhex(identifiers.tox_id(draw, identifiers.tox_key(draw)))
         assert len(tox) == 38
         assert [int(np.bitwise_xor.reduce(list(tox[i::2]))) for i in (0, 1)] == [0, 0]
 

@@ -11,7 +11,7 @@ import numpy as np
 from ...contract import IdentifierKind as Kind
 from ...contract import Resource
 from .draw import choice, weighted
-from .identifiers import ton_friendly
+from .spelling import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ _FORMS: Final = MappingProxyType(
 
 def payload(rng: np.random.Generator, resource: Resource) -> CodeText:
     """A code for a resource, in one of the forms that phones open."""
-    value = ton_friendly(resource.value, bounceable=False) if resource.kind is Kind.TON else resource.value
+    value = resource.value if resource.kind is Kind.WHATSAPP else written(rng, resource.kind, resource.value)
     form = weighted(rng, _TELEGRAM) if resource.kind is Kind.TELEGRAM else choice(rng, _FORMS[resource.kind])
     shown = value.upper() if form.startswith("HTTPS") else value
     return CodeText(form.format(shown, bare=value.removeprefix("+")), resource.kind, resource.value)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...contract import IdentifierKind, TagtraceError
 from .draw import between, chance, choice, weighted
-from .identifiers import ton_friendly
+from .identifiers import ton_friendly, tox_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class LineText:
 
     ``text`` is exactly as painted (case, disguise, alphabet). ``canonical`` is the value it means: a Telegram name without ``@``
     and in lower case, ``+`` and the hash for an invite, the host for a URL (``xn--`` form), ``….onion``, ``+7749…`` for phones
-    and WhatsApp, the raw form for TON; the text itself for words. ``kind`` is an ``IdentifierKind`` value or ``word``.
-    ``part`` is (i, n): line i of an identifier split over n lines, which all repeat the canonical value. ``evasion`` is "" or
-    one of ``EVASIONS``.
+    and WhatsApp, the raw form for TON, the key for Tox; the text itself for words. ``kind`` is an ``IdentifierKind`` value or
+    ``word``. ``part`` is (i, n): line i of an identifier split over n lines, which all repeat the canonical value. ``evasion``
+    is "" or one of ``EVASIONS``.
     """
 
     text: str
@@ -69,7 +69,8 @@ _PHONE_FORMS: Final = MappingProxyType(
         "8 {a} {b}-{c}-{d}": 4.0, "{a} {b} {c} {d}": 3.0, "{a}-{b}-{c}-{d}": 2.0, "8.{a}.{b}.{c}.{d}": 1.5,
         "+7.{a}.{b}.{c}.{d}": 1.0, "8 {a} {b}{c}{d}": 3.0, "+7 {a} {b}{c}{d}": 2.0, "8-{a}-{b}{c}{d}": 1.0,
         "тел. 8 {a} {b} {c} {d}": 1.0, "Тел: 8{a}{b}{c}{d}": 1.0, "т. +7 {a} {b} {c} {d}": 0.7,
-        "тел.: +7({a}){b}-{c}-{d}": 0.7, "звони 8 {a} {b} {c} {d}": 0.5, "WhatsApp 8 {a} {b} {c} {d}": 0.5,
+        "тел.: +7({a}){b}-{c}-{d}": 0.7, "звони 8 {a} {b} {c} {d}": 0.5, "WhatsApp 8 {a} {b} {c} {d}": 0.8,
+        "WhatsApp: +7{a}{b}{c}{d}": 0.8, "ватсап +7 {a} {b} {c} {d}": 0.8, "WA +7{a}{b}{c}{d}": 0.5, "вацап 8{a}{b}{c}{d}": 0.4,
     }
 )  # fmt: skip
 _FOREIGN_PHONE_FORMS: Final = ("+{cc} {a} {b} {c}", "+{cc}{a}{b}{c}", "+{cc} ({a}) {b}-{c}", "+{cc}-{a}-{b}-{c}", "{cc}{a}{b}{c}")
@@ -93,17 +94,7 @@ _PATHS: Final = (
 
 _OTHER_FORMS: Final = MappingProxyType(
     {
-        IdentifierKind.WHATSAPP: (
-            "wa.me/{}",
-            "wa.me/{}",
-            "https://wa.me/{}",
-            "WhatsApp: +{}",
-            "WhatsApp +{}",
-            "ватсап +{}",
-            "WA +{}",
-            "WA: {}",
-            "whatsapp: +{}",
-        ),
+        IdentifierKind.WHATSAPP: ("wa.me/{}", "https://wa.me/{}", "WhatsApp: wa.me/{}", "WA: wa.me/{}", "ватсап wa.me/{}"),
         IdentifierKind.INSTAGRAM: (
             "instagram.com/{}",
             "inst: {}",
@@ -158,11 +149,19 @@ def paint(rng: np.random.Generator, kind: IdentifierKind, value: str, plain: boo
     elif kind is IdentifierKind.PHONE:
         text = paint_phone(rng, value)
     elif kind in _OTHER_FORMS:
-        shown = ton_friendly(value, chance(rng, 0.5)) if kind is IdentifierKind.TON else value
-        text = choice(rng, _OTHER_FORMS[kind]).format(shown.removeprefix("+") if kind is IdentifierKind.WHATSAPP else shown)
+        text = choice(rng, _OTHER_FORMS[kind]).format(written(rng, kind, value))
     else:
         raise TagtraceError(f"{kind} cannot be painted as a line of text: give its payload as a code")
     return LineText(text, value, kind.value)
+
+
+def written(rng: np.random.Generator, kind: IdentifierKind, value: str) -> str:
+    """A canonical value as people write it down: the friendly form for TON, the whole ID for Tox, no plus for WhatsApp links."""
+    if kind is IdentifierKind.TON:
+        return ton_friendly(value, bounceable=chance(rng, 0.5))
+    if kind is IdentifierKind.TOX:
+        return tox_id(rng, value)
+    return value.removeprefix("+") if kind is IdentifierKind.WHATSAPP else value
 
 
 def _cased(rng: np.random.Generator, value: str) -> str:
@@ -250,8 +249,10 @@ def _spaced(rng: np.random.Generator, line: LineText) -> str:
 
 def _zero_o(rng: np.random.Generator, line: LineText) -> str:
     start = _anchor(line)
-    swap = str.maketrans("oO0", "00o") if chance(rng, 0.25) else str.maketrans("oO", "00")
-    return line.text[:start] + line.text[start:].translate(swap)
+    tail = line.text[start:]
+    where = [i for i, char in enumerate(tail) if char in "oO"]
+    kept = choice(rng, where) if len(where) > 1 and chance(rng, 0.3) else None  # sometimes not all of them
+    return line.text[:start] + "".join("0" if i in where and i != kept else char for i, char in enumerate(tail))
 
 
 def _dots(rng: np.random.Generator, line: LineText) -> str:
