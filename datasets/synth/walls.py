@@ -15,7 +15,7 @@ from PIL import Image as PilImage
 from ...contract import TagtraceError
 from . import masonry, materials
 from .masonry import Surface
-from .noise import Field, Planes, interleave
+from .noise import Field, Planes, grain, interleave
 from .weather import weather
 
 MATERIALS = (
@@ -55,6 +55,10 @@ class WallSettings:
     """Share of walls that are cut from a background picture when any are given."""
     background_zoom: float = 2.5
     """A background picture is enlarged by at most this."""
+    background_dark: float = 0.22
+    """Mean brightness (0..1) that a background picture is brought to, least."""
+    background_bright: float = 0.68
+    """The same, most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,27 +117,39 @@ def _from_picture(rng: np.random.Generator, height: int, width: int, path: Path,
     except (OSError, ValueError, PilImage.DecompressionBombError) as error:
         raise TagtraceError(f"cannot read the background picture {path}: {error}; remove it from the folder") from error
     need = max(height / pixels.shape[0], width / pixels.shape[1])
-    zoom = float(np.clip(need * rng.uniform(1.0, 1.6), 0.2, settings.background_zoom))
+    zoom = float(np.clip(need * rng.uniform(0.6, 1.5), 0.2, settings.background_zoom))
     how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
     pixels = np.asarray(cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=how), np.uint8)
     if rng.random() < 0.5:
         pixels = np.ascontiguousarray(pixels[:, ::-1])
-    pixels = _mirror_tile(rng, pixels, height, width)
+    pixels = _continue(rng, pixels, height, width)
     planes = cast(Planes, np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32))
-    planes *= np.float32(rng.uniform(0.8, 1.15) / 255)
+    brightness = (
+        rng.uniform(settings.background_dark, settings.background_bright) * 255 / max(float(pixels[::8, ::8].mean()), 1.0)
+    )
+    tone = 1 + grain(rng, height, width, 0.7) * np.float32(0.02)  # enlarging took the finest detail away
+    tone *= np.float32(np.clip(brightness, 0.6, 1.8) / 255)
     for index in range(3):
-        planes[index] *= np.float32(rng.uniform(0.95, 1.05))
+        planes[index] *= tone * np.float32(rng.uniform(0.95, 1.05))
     luminance = cast(Field, planes.mean(axis=0))
     detail = luminance - cv2.blur(luminance, (31, 31))
     relief = np.clip(0.6 + detail * np.float32(1.5), 0, 1)
     return planes, relief, float(rng.uniform(0, 0.3))
 
 
-def _mirror_tile(rng: np.random.Generator, pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """A crop of (height, width), the picture being continued by its mirror image."""
-    rows, cols = pixels.shape[:2]
-    y = np.arange(height) + int(rng.integers(max(1, rows - height) if rows > height else rows))
-    x = np.arange(width) + int(rng.integers(max(1, cols - width) if cols > width else cols))
-    y, x = y % (2 * rows), x % (2 * cols)
-    y, x = np.minimum(y, 2 * rows - 1 - y), np.minimum(x, 2 * cols - 1 - x)
+def _continue(rng: np.random.Generator, pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """A crop of (height, width); a picture that is too small goes on with itself if its edges fit, else with its mirror image."""
+    y = _indices(rng, pixels, height)
+    x = _indices(rng, cast(NDArray[np.uint8], pixels.transpose(1, 0, 2)), width)
     return cast(NDArray[np.uint8], pixels[y][:, x])
+
+
+def _indices(rng: np.random.Generator, pixels: NDArray[np.uint8], length: int) -> NDArray[np.intp]:
+    """Rows of the picture, in order, that make up ``length`` rows."""
+    rows = len(pixels)
+    steps = np.arange(length) + int(rng.integers(rows - length + 1 if rows >= length else rows))
+    first, second, last = (pixels[row].astype(np.int16) for row in (0, 1, -1))
+    if np.abs(first - last).mean() <= 2.0 * np.abs(first - second).mean() + 2.0:
+        return cast(NDArray[np.intp], steps % rows)
+    steps = steps % (2 * rows)
+    return cast(NDArray[np.intp], np.minimum(steps, 2 * rows - 1 - steps))
