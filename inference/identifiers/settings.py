@@ -1,0 +1,57 @@
+"""Settings of the extraction: how many alternatives are looked at, how they are weighed, what is sure enough to report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...contract import IdentifierKind
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractSettings:
+    """Confidences and probabilities lie in 0..1; odds are ratios."""
+
+    max_hypotheses: int = 16
+    """Texts of one reading that are looked at, best first."""
+    min_hypothesis: float = 0.002
+    """Texts with a smaller share of the reading are left out."""
+    grammar_odds: float = 4.0
+    """How much more probable a text with a well-formed identifier is than one without, before looking at the picture."""
+    repeat_odds: float = 15.0
+    """How much more probable the value of a code beside a line is than another value of that line's kind."""
+    joined_hypotheses: int = 3
+    """Texts per line that are tried when two lines are joined."""
+    checksum_tries: int = 3000
+    """Texts tried to repair one address by its checksum."""
+    max_alternatives: int = 5
+    min_alternative: float = 0.005
+    """Other values listed with an identifier: how many at most, and from which probability on."""
+    same_place: float = 0.6
+    """Two lines whose boxes share this part of the smaller one are two readings of one line."""
+    min_confidence: float = 0.5
+    """Identifiers below are not reported; the fields below raise or lower it for a kind."""
+    min_telegram: float = 0.5
+    min_invite: float = 0.5
+    min_url: float = 0.5
+    min_phone: float = 0.5
+    min_onion: float = 0.6
+    min_payment: float = 0.8
+    """BTC, TRON, TON and Tox: checked by a checksum, and costly when wrong."""
+
+    def least(self, kind: IdentifierKind) -> float:
+        """The confidence from which on identifiers of a kind are reported."""
+        return {
+            IdentifierKind.TELEGRAM: self.min_telegram,
+            IdentifierKind.TELEGRAM_INVITE: self.min_invite,
+            IdentifierKind.URL: self.min_url,
+            IdentifierKind.PHONE: self.min_phone,
+            IdentifierKind.ONION: self.min_onion,
+            IdentifierKind.BTC: self.min_payment,
+            IdentifierKind.TRON: self.min_payment,
+            IdentifierKind.TON: self.min_payment,
+            IdentifierKind.TOX: self.min_payment,
+        }.get(kind, self.min_confidence)
+
+
+TYPED = ExtractSettings(min_confidence=0.4, min_telegram=0.4, min_invite=0.4, min_url=0.4, min_phone=0.4)
+"""For texts that nobody had to read off a wall."""
