@@ -19,7 +19,7 @@ from tagtrace.datasets.synth.occluders import occluders
 from tagtrace.datasets.synth.scenery import ScenerySettings, furnish, scenery_behind
 from tagtrace.datasets.synth.surroundings import SurroundingSettings, surroundings
 from tagtrace.datasets.synth.textures import ATTRIBUTION, TexturePack, unpack_debian_textures
-from tagtrace.datasets.synth.walls import MATERIALS, Wall, make_wall
+from tagtrace.datasets.synth.walls import MATERIALS, Wall, WallSettings, make_wall
 
 SIZE = (180, 240)
 BOXES = ((70.0, 60.0, 170.0, 110.0),)
@@ -63,6 +63,16 @@ def test_rough_render_is_rougher_than_plaster() -> None:
         return float(np.mean([np.abs(np.diff(make_wall(_rng(s), *SIZE, material).relief)).mean() for s in range(6)]))
 
     assert slope("shuba") > 1.2 * slope("plaster")
+
+
+def test_two_tone_walls_differ_below_the_line() -> None:
+    settings = WallSettings(two_tone_share=1.0)
+    plain = WallSettings(two_tone_share=0.0)
+    jumps = []
+    for chosen in (settings, plain):
+        walls = [make_wall(_rng(seed), *SIZE, "plaster", settings=chosen) for seed in range(8)]
+        jumps.append(np.mean([np.abs(np.diff(wall.albedo.mean(axis=(1, 2)))).max() for wall in walls]))
+    assert jumps[0] > 3 * jumps[1]
 
 
 def test_unknown_material_and_missing_backgrounds_say_what_to_do() -> None:

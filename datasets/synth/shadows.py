@@ -118,13 +118,14 @@ def edge(rng: np.random.Generator, rows: int, cols: int) -> Mask:
 
 
 KINDS: tuple[Callable[[np.random.Generator, int, int], Mask], ...] = (tree, foliage, poles, wires, railing, edge)
+_SHARES = np.array([0.28, 0.2, 0.12, 0.14, 0.1, 0.16])
 
 
 def cast_shadows(rng: np.random.Generator, rows: int, cols: int, count: int) -> Field:
     """``count`` shadows of random kinds together: 1 where the light is fully blocked."""
     total = np.zeros((rows, cols), np.float32)
     for _ in range(count):
-        mask = KINDS[int(rng.integers(len(KINDS)))](rng, rows, cols).astype(np.float32)
+        mask = KINDS[int(rng.choice(len(KINDS), p=_SHARES))](rng, rows, cols).astype(np.float32)
         sigma = float(np.exp(rng.uniform(np.log(0.5), np.log(max(rows, cols) * 0.02 + 1))))
         total = np.maximum(total, cast(Field, cv2.GaussianBlur(mask, (0, 0), sigma)) / np.float32(255))
     return total

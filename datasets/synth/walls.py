@@ -14,9 +14,9 @@ from PIL import Image as PilImage
 
 from ...contract import TagtraceError
 from . import masonry, materials
+from . import weather as weathering
 from .masonry import Surface
 from .noise import Field, Planes, grain, interleave
-from .weather import weather
 
 MATERIALS = (
     "plaster", "shuba", "koroed", "concrete", "brick", "brick_painted", "tiles", "metal", "corrugated", "wood",
@@ -39,6 +39,7 @@ _MAKERS: dict[str, Callable[[np.random.Generator, int, int, float], Surface]] = 
     "panel": masonry.panel,
     "stone": masonry.stone,
 }
+_PAINTABLE = ("plaster", "shuba", "koroed", "concrete", "brick_painted", "panel")
 _WEIGHTS = np.array([20, 8, 6, 12, 9, 7, 8, 9, 7, 4, 2, 6, 2], np.float64)
 """How often each of MATERIALS is drawn: yards are mostly plaster, concrete, brick and painted metal."""
 
@@ -51,6 +52,8 @@ class WallSettings:
     """Pixels per metre of wall, smallest."""
     max_scale: float = 900.0
     """Pixels per metre of wall, largest."""
+    two_tone_share: float = 0.15
+    """Share of rendered or painted walls whose lower part has another colour."""
     background_share: float = 0.35
     """Share of walls that are cut from a background picture when any are given."""
     background_zoom: float = 2.5
@@ -101,11 +104,13 @@ def make_wall(
         path = backgrounds[int(rng.integers(len(backgrounds)))]
         material, (planes, relief, gloss) = "background", _from_picture(rng, height, width, path, settings)
         if rng.random() < 0.5:
-            weather(rng, planes, relief, scale)
+            weathering.weather(rng, planes, relief, scale)
     else:
         material = material or MATERIALS[int(rng.choice(len(MATERIALS), p=_WEIGHTS / _WEIGHTS.sum()))]
         planes, relief, gloss = _MAKERS[material](rng, height, width, scale)
-        weather(rng, planes, relief, scale, cracks=material not in ("metal", "corrugated", "wood"))
+        if material in _PAINTABLE and rng.random() < settings.two_tone_share:
+            weathering.second_coat(rng, planes, scale)
+        weathering.weather(rng, planes, relief, scale, cracks=material not in ("metal", "corrugated", "wood"))
     return Wall(interleave(planes), relief, gloss, material, scale)
 
 
@@ -140,8 +145,8 @@ def _from_picture(rng: np.random.Generator, height: int, width: int, path: Path,
 def _continue(rng: np.random.Generator, pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """A crop of (height, width); a picture that is too small goes on with itself if its edges fit, else with its mirror image."""
     y = _indices(rng, pixels, height)
-    x = _indices(rng, cast(NDArray[np.uint8], pixels.transpose(1, 0, 2)), width)
-    return cast(NDArray[np.uint8], pixels[y][:, x])
+    x = _indices(rng, pixels.transpose(1, 0, 2), width)
+    return pixels[y][:, x]
 
 
 def _indices(rng: np.random.Generator, pixels: NDArray[np.uint8], length: int) -> NDArray[np.intp]:
@@ -150,6 +155,6 @@ def _indices(rng: np.random.Generator, pixels: NDArray[np.uint8], length: int) -
     steps = np.arange(length) + int(rng.integers(rows - length + 1 if rows >= length else rows))
     first, second, last = (pixels[row].astype(np.int16) for row in (0, 1, -1))
     if np.abs(first - last).mean() <= 2.0 * np.abs(first - second).mean() + 2.0:
-        return cast(NDArray[np.intp], steps % rows)
+        return steps % rows
     steps = steps % (2 * rows)
-    return cast(NDArray[np.intp], np.minimum(steps, 2 * rows - 1 - steps))
+    return np.minimum(steps, 2 * rows - 1 - steps)

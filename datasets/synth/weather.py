@@ -37,6 +37,23 @@ def weather(rng: np.random.Generator, planes: Planes, relief: Field, scale: floa
         _crack(rng, planes, relief, scale)
 
 
+def second_coat(rng: np.random.Generator, planes: Planes, scale: float) -> None:
+    """Paint the lower part of a wall in another colour, as plinths and entrances are, in place."""
+    height, width = planes.shape[1:]
+    line = int(height * rng.uniform(0.2, 0.9))
+    base = planes[:, ::16, ::16].mean(axis=(1, 2))
+    factor = rng.uniform(0.45, 0.85) if base.mean() > 0.35 else rng.uniform(1.2, 1.6)
+    gain = np.clip(factor * (1 + rng.normal(0, 0.12, 3)), 0.3, 1.8).astype(np.float32)
+    cover = float(rng.uniform(0.85, 1.0))  # a little of the first coat shows
+    worn = blobs(rng, height - line, width, scale * 0.3, rng.uniform(0.0, 0.1), 0.05) if rng.random() < 0.4 else None
+    for index in range(3):
+        change = np.float32(gain[index] - 1) * np.float32(cover)
+        planes[index, line:] *= 1 + change if worn is None else 1 + change * (1 - worn)
+    if rng.random() < 0.3:  # the ledge between them, or a painted stripe
+        thick = max(2, int(scale * rng.uniform(0.005, 0.03)))
+        planes[:, line : line + thick] *= np.float32(rng.choice([0.5, 1.25]))
+
+
 def _apply_low(planes: Planes, low: Field, shade: Field, dirt: Colour, step: int) -> None:
     """Multiply by ``low`` and mix in dirt by ``shade``, both enlarged ``step`` times, in place."""
     height, width = planes.shape[1:]
