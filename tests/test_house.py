@@ -99,7 +99,9 @@ def imports_of(path: Path) -> Iterator[str]:
 
 
 def third_party(paths: list[Path]) -> dict[str, Path]:
-    return {name: path for path in paths for name in imports_of(path) if name not in sys.stdlib_module_names | {"tagtrace"}}
+    """Every imported module that is neither ours nor Python's, and a file that asks for it (``_typeshed`` is for checkers alone)."""
+    known = sys.stdlib_module_names | {"tagtrace", "_typeshed"}
+    return {name: path for path in paths for name in imports_of(path) if name not in known}
 
 
 def test_what_scoring_imports_is_a_base_dependency(root: Path, project: dict[str, Any]) -> None:
