@@ -99,7 +99,7 @@ def imports_of(path: Path) -> Iterator[str]:
 
 
 def third_party(paths: list[Path]) -> dict[str, Path]:
-    """Every imported module that is neither ours nor Python's, and a file that asks for it (``_typeshed`` is for checkers alone)."""
+    """Every imported module that is neither ours nor Python's, and who asks for it (``_typeshed`` is for checkers alone)."""
     known = sys.stdlib_module_names | {"tagtrace", "_typeshed"}
     return {name: path for path in paths for name in imports_of(path) if name not in known}
 
