@@ -83,11 +83,15 @@ def pick_exposure(rng: np.random.Generator, hard: bool, dark: bool) -> Exposure:
     """Draw exposure, focus, shake, noise and compression."""
     noise = float(rng.gamma(1.5, 0.008 if not dark else 0.02))
     return Exposure(
-        gain=float(np.exp(rng.normal(0, 0.16))), target=float(rng.uniform(0.24, 0.45) if dark else rng.uniform(0.40, 0.68)), white=tuple(float(v) for v in np.exp(rng.normal(0, 0.05, 3))),  # type: ignore[arg-type]
+        gain=float(np.exp(rng.normal(0, 0.16))),
+        target=float(rng.uniform(0.24, 0.45) if dark else rng.uniform(0.40, 0.68)),
+        white=tuple(float(v) for v in np.exp(rng.normal(0, 0.05, 3))),  # type: ignore[arg-type]
         gamma=float(np.exp(rng.normal(0, 0.12))),
         blur=float(rng.gamma(1.3, 0.45)) if rng.random() < (0.8 if hard else 0.5) else 0.0,
-        motion=float(rng.gamma(1.5, 2.4)) if rng.random() < (0.25 if hard else 0.07) else 0.0, motion_angle=float(rng.uniform(0, np.pi)),
-        noise=min(0.12, noise), sharpen=float(rng.uniform(0.2, 1.2)) if rng.random() < 0.5 else 0.0,
+        motion=float(rng.gamma(1.5, 2.4)) if rng.random() < (0.25 if hard else 0.07) else 0.0,
+        motion_angle=float(rng.uniform(0, np.pi)),
+        noise=min(0.12, noise),
+        sharpen=float(rng.uniform(0.2, 1.2)) if rng.random() < 0.5 else 0.0,
         vignette=float(rng.uniform(0, 0.35)) if rng.random() < 0.4 else 0.0,
         jpeg=int(rng.choice([35, 50, 60, 70, 80, 88, 93], p=[0.05, 0.12, 0.15, 0.2, 0.2, 0.18, 0.1])),
     )

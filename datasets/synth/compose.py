@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -53,7 +53,13 @@ class Shot:
 
 
 def compose(
-    rng: np.random.Generator, world: World, fonts: Sequence[Font], settings: SynthSettings, name: str, split: str, backgrounds: Sequence[Path] = ()
+    rng: np.random.Generator,
+    world: World,
+    fonts: Sequence[Font],
+    settings: SynthSettings,
+    name: str,
+    split: str,
+    backgrounds: Sequence[Path] = (),
 ) -> Shot:
     """Make one photo. The same generator state gives the same photo."""
     hard = bool(rng.random() < settings.hard_share)
@@ -73,7 +79,7 @@ def compose(
         count = int(rng.choice([0, 1, 2], p=[0.6, 0.3, 0.1]))
         kinds = [str(rng.choice(NEGATIVES[1:])) for _ in range(count)]
         distractors = [d for kind in kinds for d in _negatives(rng, plane, world, fonts, settings, visible, kind)]
-    plane.albedo = scenery_behind(rng, plane.albedo, plane.boxes)
+    plane.albedo = scenery_behind(rng, plane.albedo, plane.boxes, plane.wall.scale)
     if not negative:
         for placed, _ in adverts:
             if rng.random() < settings.overpaint_share:
@@ -81,13 +87,38 @@ def compose(
     lit, hidden = _light(rng, plane, mode)
     exposure = pick_exposure(rng, hard, mode in ("night", "dusk"))
     picture, ink, cover = _photograph(rng, lit, plane.ink, np.maximum(hidden, plane.hidden), matrix, view, exposure)
-    judged = [(placed, shop, [_judged(line.quad, placed, matrix, picture, ink, cover, line.cap_px, exposure) for line in placed.block.lines])
-              for placed, shop in adverts]
-    truth = _truth(name, split, view, plane, mode, hard, style, negative_kind, adverts, judged, distractors, matrix, picture, ink, cover, exposure)
+    judged = [
+        (
+            placed,
+            shop,
+            [_judged(line.quad, placed, matrix, picture, ink, cover, line.cap_px, exposure) for line in placed.block.lines],
+        )
+        for placed, shop in adverts
+    ]
+    truth = _truth(
+        name,
+        split,
+        view,
+        plane,
+        mode,
+        hard,
+        style,
+        negative_kind,
+        adverts,
+        judged,
+        distractors,
+        matrix,
+        picture,
+        ink,
+        cover,
+        exposure,
+    )
     return Shot(picture, exposure.jpeg, truth)
 
 
-def _viewpoint(rng: np.random.Generator, view: View, settings: SynthSettings) -> tuple[View, NDArray[np.float64], tuple[int, int]]:
+def _viewpoint(
+    rng: np.random.Generator, view: View, settings: SynthSettings
+) -> tuple[View, NDArray[np.float64], tuple[int, int]]:
     """Tame the view until the wall it sees fits the canvas, and shift the map so that the canvas starts at (0, 0)."""
     centre = (view.width * float(rng.uniform(0.42, 0.58)), view.height * float(rng.uniform(0.42, 0.58)))
     corners = np.array([[0, 0], [view.width, 0], [view.width, view.height], [0, view.height]], np.float32)
@@ -109,11 +140,11 @@ def _viewpoint(rng: np.random.Generator, view: View, settings: SynthSettings) ->
 def _plane(rng: np.random.Generator, size: tuple[int, int], settings: SynthSettings, backgrounds: Sequence[Path]) -> Plane:
     factor = min(1.0, settings.max_wall_side / max(size))
     small = (max(64, int(size[0] * factor)), max(64, int(size[1] * factor)))
-    use = backgrounds if rng.random() < 0.35 else ()
+    use = backgrounds
     wall = make_wall(rng, small[1], small[0], None, use)
     if factor < 1:
-        wall = type(wall)(cv2.resize(wall.albedo, size, interpolation=cv2.INTER_LINEAR), cv2.resize(wall.relief, size, interpolation=cv2.INTER_LINEAR),
-                          wall.gloss, wall.material)
+        albedo, relief = (cv2.resize(part, size, interpolation=cv2.INTER_LINEAR) for part in (wall.albedo, wall.relief))
+        wall = replace(wall, albedo=albedo, relief=relief, scale=wall.scale / factor)
     plane = Plane.of(wall)
     if rng.random() < 0.15:
         scribble(rng, plane, int(rng.integers(1, 5)))
@@ -133,7 +164,12 @@ def _cap(rng: np.random.Generator, settings: SynthSettings) -> float:
 
 
 def _place(
-    rng: np.random.Generator, plane: Plane, block: Block, visible: tuple[float, float, float, float], angle: float, cut_share: float = 0.05
+    rng: np.random.Generator,
+    plane: Plane,
+    block: Block,
+    visible: tuple[float, float, float, float],
+    angle: float,
+    cut_share: float = 0.05,
 ) -> Placed | None:
     """Find room for a block, shrinking it to fit; a few may run out of the frame."""
     x0, y0, x1, y1 = visible
@@ -158,11 +194,18 @@ def _angle(rng: np.random.Generator, settings: SynthSettings, style: str) -> flo
 
 
 def _adverts(
-    rng: np.random.Generator, plane: Plane, world: World, fonts: Sequence[Font], settings: SynthSettings, visible: tuple[float, float, float, float]
+    rng: np.random.Generator,
+    plane: Plane,
+    world: World,
+    fonts: Sequence[Font],
+    settings: SynthSettings,
+    visible: tuple[float, float, float, float],
 ) -> list[tuple[Placed, str]]:
     out: list[tuple[Placed, str]] = []
     for _ in range(int(rng.choice([1, 2, 3], p=[0.72, 0.21, 0.07]))):
-        style = str(rng.choice(["stencil", "spray", "marker", "stamp", "sticker", "poster"], p=[0.36, 0.2, 0.16, 0.05, 0.12, 0.11]))
+        style = str(
+            rng.choice(["stencil", "spray", "marker", "stamp", "sticker", "poster"], p=[0.36, 0.2, 0.16, 0.05, 0.12, 0.11])
+        )
         advert = world.advert(rng, style)
         cap = _cap(rng, settings)
         if style in ("sticker", "poster"):
@@ -172,7 +215,7 @@ def _adverts(
         if style in ("sticker", "poster") and advert.code_payload and advert.code_canonical:
             kind, value = advert.code_canonical
             block = _with_code_text(block, LineText(advert.code_payload, value, f"qr:{kind}", (1, 1), ""))
-        placed = _place(rng, plane, block, visible, _angle(rng, settings, style))
+        placed = _place(rng, plane, block, visible, _angle(rng, settings, style)) if block.lines else None
         if placed is not None:
             out.append((placed, advert.shop_id))
     return out
@@ -185,11 +228,19 @@ def _with_code_text(block: Block, text: LineText) -> Block:
     if block.code_quad is None:
         return block
     side = float(np.linalg.norm(block.code_quad[1] - block.code_quad[0]))
-    return Block(block.alpha, block.rgb, block.ink, (*block.lines, PlacedLine(text, block.code_quad, side)), block.code_quad, block.style)
+    return Block(
+        block.alpha, block.rgb, block.ink, (*block.lines, PlacedLine(text, block.code_quad, side)), block.code_quad, block.style
+    )
 
 
 def _negatives(
-    rng: np.random.Generator, plane: Plane, world: World, fonts: Sequence[Font], settings: SynthSettings, visible: tuple[float, float, float, float], kind: str
+    rng: np.random.Generator,
+    plane: Plane,
+    world: World,
+    fonts: Sequence[Font],
+    settings: SynthSettings,
+    visible: tuple[float, float, float, float],
+    kind: str,
 ) -> list[tuple[Placed, str, str]]:
     """Put things that are no adverts on the wall: (placed block, kind, text)."""
     if kind == "bare":
@@ -222,27 +273,46 @@ def _negatives(
 
 
 def _light(rng: np.random.Generator, plane: Plane, mode: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    lit = plane.albedo * light_field(rng, plane.wall, mode)
+    """The lit wall with what stands before it, and where that hides it."""
+    light = light_field(rng, plane.wall, mode)
+    lit = plane.albedo * light
     hidden = np.zeros(plane.ink.shape, np.float32)
+    if rng.random() < 0.35:
+        lit = surroundings(rng, lit, plane.boxes, light)
     if rng.random() < 0.25:
-        lit, hidden = occluders(rng, lit, plane.boxes)
-    elif rng.random() < 0.25 and not any(box[3] > 0.8 * lit.shape[0] for box in plane.boxes):
-        lit = surroundings(rng, lit)
+        lit, hidden = occluders(rng, lit, plane.boxes, light=light)
     return lit, hidden
 
 
 def _photograph(
-    rng: np.random.Generator, lit: NDArray[np.float32], ink: NDArray[np.float32], hidden: NDArray[np.float32], matrix: NDArray[np.float64], view: View, exposure: Exposure
+    rng: np.random.Generator,
+    lit: NDArray[np.float32],
+    ink: NDArray[np.float32],
+    hidden: NDArray[np.float32],
+    matrix: NDArray[np.float64],
+    view: View,
+    exposure: Exposure,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
     size = (view.width, view.height)
     seen = cv2.warpPerspective(lit, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     seen_ink = cv2.warpPerspective(ink, matrix, size, flags=cv2.INTER_LINEAR)
     cover = cv2.warpPerspective(hidden, matrix, size, flags=cv2.INTER_LINEAR)
-    return jpeg(develop(rng, seen.astype(np.float32), exposure), exposure.jpeg), seen_ink.astype(np.float32), cover.astype(np.float32)
+    return (
+        jpeg(develop(rng, seen.astype(np.float32), exposure), exposure.jpeg),
+        seen_ink.astype(np.float32),
+        cover.astype(np.float32),
+    )
 
 
 def _judged(
-    quad: Corners, placed: Placed, matrix: NDArray[np.float64], picture: NDArray[np.uint8], ink: NDArray[np.float32], cover: NDArray[np.float32], cap: float, exposure: Exposure
+    quad: Corners,
+    placed: Placed,
+    matrix: NDArray[np.float64],
+    picture: NDArray[np.uint8],
+    ink: NDArray[np.float32],
+    cover: NDArray[np.float32],
+    cap: float,
+    exposure: Exposure,
 ) -> Legibility:
     del cap
     return judge(map_points(matrix, placed.to_wall(quad)), picture, ink, cover, exposure.blur + 0.4 * exposure.motion)
@@ -253,20 +323,61 @@ def _quad(corners: Corners) -> tuple[tuple[float, float], ...]:
 
 
 def _truth(
-    name: str, split: str, view: View, plane: Plane, mode: str, hard: bool, style: str, negative_kind: str | None,
-    adverts: list[tuple[Placed, str]], judged: list[tuple[Placed, str, list[Legibility]]], distractors: list[tuple[Placed, str, str]],
-    matrix: NDArray[np.float64], picture: NDArray[np.uint8], ink: NDArray[np.float32], cover: NDArray[np.float32], exposure: Exposure,
+    name: str,
+    split: str,
+    view: View,
+    plane: Plane,
+    mode: str,
+    hard: bool,
+    style: str,
+    negative_kind: str | None,
+    adverts: list[tuple[Placed, str]],
+    judged: list[tuple[Placed, str, list[Legibility]]],
+    distractors: list[tuple[Placed, str, str]],
+    matrix: NDArray[np.float64],
+    picture: NDArray[np.uint8],
+    ink: NDArray[np.float32],
+    cover: NDArray[np.float32],
+    exposure: Exposure,
 ) -> PhotoTruth:
     del adverts, picture, ink, cover
     ads = []
     for index, (placed, shop, marks) in enumerate(judged):
-        lines = tuple(_line_truth(line.text, map_points(matrix, placed.to_wall(line.quad)), mark) for line, mark in zip(placed.block.lines, marks, strict=True))
-        ads.append(AdvertTruth(wall_id=f"{name}#{index}", shop_id=shop, style=placed.block.style, quad=_quad(map_points(matrix, placed.outline)), lines=lines))  # type: ignore[arg-type]
-    others = tuple(DistractorTruth(text=text, quad=_quad(map_points(matrix, placed.outline)), kind=kind) for placed, kind, text in distractors)  # type: ignore[arg-type]
+        lines = tuple(
+            _line_truth(line.text, map_points(matrix, placed.to_wall(line.quad)), mark)
+            for line, mark in zip(placed.block.lines, marks, strict=True)
+        )
+        ads.append(
+            AdvertTruth(
+                wall_id=f"{name}#{index}",
+                shop_id=shop,
+                style=placed.block.style,
+                quad=_quad(map_points(matrix, placed.outline)),
+                lines=lines,
+            )
+        )  # type: ignore[arg-type]
+    others = tuple(
+        DistractorTruth(text=text, quad=_quad(map_points(matrix, placed.outline)), kind=kind)
+        for placed, kind, text in distractors
+    )  # type: ignore[arg-type]
     return PhotoTruth(
-        file=name, width=view.width, height=view.height, ads=tuple(ads), distractors=others, negative=negative_kind is not None, negative_kind=negative_kind,
-        split=split, style=style, material=plane.wall.material, light=mode, difficulty="hard" if hard else "medium", yaw=round(view.yaw, 1), pitch=round(view.pitch, 1),
-        roll=round(view.roll, 1), jpeg_quality=exposure.jpeg, motion_px=round(exposure.motion, 1),
+        file=name,
+        width=view.width,
+        height=view.height,
+        ads=tuple(ads),
+        distractors=others,
+        negative=negative_kind is not None,
+        negative_kind=negative_kind,
+        split=split,
+        style=style,
+        material=plane.wall.material,
+        light=mode,
+        difficulty="hard" if hard else "medium",
+        yaw=round(view.yaw, 1),
+        pitch=round(view.pitch, 1),
+        roll=round(view.roll, 1),
+        jpeg_quality=exposure.jpeg,
+        motion_px=round(exposure.motion, 1),
     )
 
 
@@ -274,6 +385,17 @@ def _line_truth(text: LineText, corners: Corners, mark: Legibility) -> LineTruth
     kind = "qr" if text.kind.startswith("qr:") else text.kind
     extra = {"payload_kind": text.kind[3:]} if kind == "qr" else {}
     return LineTruth(
-        text=text.text, canonical=text.canonical, kind=kind, part=text.part, evasion=text.evasion, quad=_quad(corners), height_px=round(mark.height_px, 1),  # type: ignore[arg-type]
-        legible=mark.legible, visible=round(mark.visible, 3), in_frame=round(mark.in_frame, 3), contrast=round(mark.contrast, 1), ink_corr=round(mark.correlation, 2), extra=extra,
+        text=text.text,
+        canonical=text.canonical,
+        kind=kind,
+        part=text.part,
+        evasion=text.evasion,
+        quad=_quad(corners),
+        height_px=round(mark.height_px, 1),  # type: ignore[arg-type]
+        legible=mark.legible,
+        visible=round(mark.visible, 3),
+        in_frame=round(mark.in_frame, 3),
+        contrast=round(mark.contrast, 1),
+        ink_corr=round(mark.correlation, 2),
+        extra=extra,
     )

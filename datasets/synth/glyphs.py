@@ -5,23 +5,14 @@ A mask is ``float32`` of shape (height, width), 0 where the wall shows and 1 whe
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ..fonts import Font
+from ..fonts import Font, load
 
 Mask = NDArray[np.float32]
-
-
-@lru_cache(maxsize=256)
-def load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
-    """The font at ``size`` pixels per em; kept open, as a world uses the same few hundred."""
-    return ImageFont.truetype(Path(path).as_posix(), size)
 
 
 def set_line(
@@ -33,7 +24,7 @@ def set_line(
     letter by itself (0 to about 0.15), as a free hand does.
     """
     size = max(6, round(cap_px / 0.70))
-    face = load_font(font.path, size)
+    face = load(font, size)
     margin = size
     if tracking == 0.0 and jumpy == 0.0:
         width = int(face.getlength(text)) + 2 * margin
@@ -52,7 +43,13 @@ def set_line(
 
 
 def _stamp_letter(
-    rng: np.random.Generator, canvas: NDArray[np.uint8], letter: str, face: ImageFont.FreeTypeFont, x: float, size: int, jumpy: float
+    rng: np.random.Generator,
+    canvas: NDArray[np.uint8],
+    letter: str,
+    face: ImageFont.FreeTypeFont,
+    x: float,
+    size: int,
+    jumpy: float,
 ) -> None:
     tile = Image.new("L", (3 * size, 3 * size))
     ImageDraw.Draw(tile).text((size, size), letter, font=face, fill=255)

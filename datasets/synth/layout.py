@@ -74,18 +74,28 @@ def pick_hand(rng: np.random.Generator, style: str, fonts: Sequence[Font], text:
     free = style in ("spray", "marker")
     hand_font = font.group == "hand"
     return Hand(
-        style, font, second,
+        style,
+        font,
+        second,
         tracking=float(rng.uniform(0.0, 0.22)) if rng.random() < 0.5 else 0.0,
-        jumpy=float(rng.uniform(0.02, 0.13)) if free and rng.random() < 0.75 else (float(rng.uniform(0.0, 0.02)) if rng.random() < 0.3 else 0.0),
-        wobble=float(rng.uniform(0.02, 0.10 if hand_font else 0.16)) if free else (float(rng.uniform(0, 0.02)) if rng.random() < 0.3 else 0.0),
-        arc=float(rng.normal(0, 0.25)) if free and rng.random() < 0.5 else (float(rng.normal(0, 0.5)) if rng.random() < 0.04 else 0.0),
+        jumpy=float(rng.uniform(0.02, 0.13))
+        if free and rng.random() < 0.75
+        else (float(rng.uniform(0.0, 0.02)) if rng.random() < 0.3 else 0.0),
+        wobble=float(rng.uniform(0.02, 0.10 if hand_font else 0.16))
+        if free
+        else (float(rng.uniform(0, 0.02)) if rng.random() < 0.3 else 0.0),
+        arc=float(rng.normal(0, 0.25))
+        if free and rng.random() < 0.5
+        else (float(rng.normal(0, 0.5)) if rng.random() < 0.04 else 0.0),
         slant=float(rng.normal(0, 0.18)) if free else (float(rng.normal(0, 0.12)) if rng.random() < 0.25 else 0.0),
         squeeze=float(np.exp(rng.normal(0, 0.16))),
         bridges="stencil" not in font.name.lower() and rng.random() < 0.85,
     )
 
 
-def paint_line(rng: np.random.Generator, text: str, hand: Hand, cap_px: float, font: Font | None = None) -> tuple[Mask, tuple[int, int, int, int]]:
+def paint_line(
+    rng: np.random.Generator, text: str, hand: Hand, cap_px: float, font: Font | None = None
+) -> tuple[Mask, tuple[int, int, int, int]]:
     """Coverage of one painted line and the tight box of its clean letters in it."""
     mask = set_line(rng, text, font or hand.font, cap_px, tracking=hand.tracking, jumpy=hand.jumpy)
     mask = embolden(rng, hand.style, mask, cap_px)
@@ -105,10 +115,15 @@ def painted_block(rng: np.random.Generator, advert: AdvertText, style: str, font
         mask, box = paint_line(rng, line.text, hand, size, hand.second if index == 0 else hand.font)
         if box[2] - box[0] >= 2:
             pieces.append((line, mask, box, size))
+    if not pieces:  # nothing but dots too small to paint
+        empty = np.zeros((8, 8), np.float32)
+        return Block(empty, None, empty, (), None, style)
     return stack(rng, pieces, style, cap_px)
 
 
-def stack(rng: np.random.Generator, pieces: Sequence[tuple[LineText, Mask, tuple[int, int, int, int], float]], style: str, cap_px: float) -> Block:
+def stack(
+    rng: np.random.Generator, pieces: Sequence[tuple[LineText, Mask, tuple[int, int, int, int], float]], style: str, cap_px: float
+) -> Block:
     """Put painted lines under each other, left-aligned, centred or ragged."""
     align = str(rng.choice(["left", "centre", "ragged"], p=[0.35, 0.4, 0.25]))
     gap = cap_px * float(rng.uniform(0.25, 0.9))

@@ -37,7 +37,12 @@ class Legibility:
 
 
 def judge(
-    corners: Corners, picture: NDArray[np.uint8], ink: NDArray[np.float32], cover: NDArray[np.float32], blur: float, settings: LegibilitySettings | None = None
+    corners: Corners,
+    picture: NDArray[np.uint8],
+    ink: NDArray[np.float32],
+    cover: NDArray[np.float32],
+    blur: float,
+    settings: LegibilitySettings | None = None,
 ) -> Legibility:
     """Judge one line: ``corners`` in photo pixels, ``ink`` and ``cover`` (H, W) the clean letters and what hides them."""
     settings = settings or LegibilitySettings()
@@ -62,8 +67,12 @@ def judge(
     clean = letters - cv2.GaussianBlur(letters, (0, 0), max(2.0, size[1] * 0.7))
     correlation = float(np.corrcoef(along.ravel(), clean.ravel())[0, 1])
     legible = (
-        height >= settings.min_height and in_frame >= settings.min_in_frame and visible >= settings.min_visible and contrast >= settings.min_contrast
-        and correlation >= settings.min_correlation and blur <= settings.max_blur * height
+        height >= settings.min_height
+        and in_frame >= settings.min_in_frame
+        and visible >= settings.min_visible
+        and contrast >= settings.min_contrast
+        and correlation >= settings.min_correlation
+        and blur <= settings.max_blur * height
     )
     return Legibility(height, in_frame, visible, contrast, correlation if np.isfinite(correlation) else 0.0, bool(legible))
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fonts import Font
-from ..world import AdvertText, LineText, World
+from ..world import WORD, AdvertText, LineText, World
 from .camera import Exposure, View, develop, homography, jpeg, map_points, pick_exposure
 from .layout import Block, Corners, painted_block
 from .legibility import LegibilitySettings, judge
@@ -24,7 +24,9 @@ from .scene import Placed, Plane, block_matrix, outline, overpaint, pick_mode, p
 from .walls import Wall, make_wall
 
 # A crop that a person can barely read still teaches; one that nobody can read teaches noise.
-TEACHABLE = LegibilitySettings(min_height=8.0, min_in_frame=0.9, min_visible=0.86, min_contrast=6.0, min_correlation=0.33, max_blur=0.12)
+TEACHABLE = LegibilitySettings(
+    min_height=8.0, min_in_frame=0.9, min_visible=0.86, min_contrast=6.0, min_correlation=0.33, max_blur=0.12
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class LineSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LineCrop:
-    """One crop (h, w, 3) ``uint8`` RGB, at most ``crop_height`` high, with what it says and the height of its text in the photo."""
+    """One crop (h, w, 3) ``uint8`` RGB, at most ``crop_height`` high, what it says, and the height of its text in the photo."""
 
     picture: NDArray[np.uint8]
     text: LineText
@@ -50,12 +52,25 @@ class LineCrop:
     style: str
 
 
+_ALIKE = dict(zip("АВЕКМНОРСТУХІҮҺЅаеорсухіјѕЗ", "ABEKMHOPCTYXIYHSaeopcyxijs3", strict=True))
+"""Cyrillic letters that no picture tells from the Latin ones."""
+
+
+def label(text: str, kind: str) -> str:
+    """What a recogniser can be asked to see in ``text``: look-alikes as Latin letters in the mixed words of a contact."""
+    if kind == WORD:
+        return text
+    words = text.split(" ")
+    mixed = [any(c.isascii() and c.isalpha() for c in word) or "@" in word or "_" in word for word in words]
+    return " ".join("".join(_ALIKE.get(c, c) for c in word) if mix else word for word, mix in zip(words, mixed, strict=True))
+
+
 def line_crops(
     rng: np.random.Generator, world: World, fonts: Sequence[Font], settings: LineSettings, backgrounds: Sequence[Path] = ()
 ) -> Iterator[LineCrop]:
     """Endless line crops; the same generator state gives the same crops."""
     while True:
-        wall = make_wall(rng, settings.wall_side, settings.wall_side, None, backgrounds if rng.random() < 0.35 else ())
+        wall = make_wall(rng, settings.wall_side, settings.wall_side, None, backgrounds)
         mode = pick_mode(rng)
         light = light_field(rng, wall, mode)
         for _ in range(settings.scenes_per_wall):
@@ -63,7 +78,13 @@ def line_crops(
 
 
 def _scene(
-    rng: np.random.Generator, world: World, fonts: Sequence[Font], settings: LineSettings, wall: Wall, light: NDArray[np.float32], mode: str
+    rng: np.random.Generator,
+    world: World,
+    fonts: Sequence[Font],
+    settings: LineSettings,
+    wall: Wall,
+    light: NDArray[np.float32],
+    mode: str,
 ) -> Iterator[LineCrop]:
     block = _block(rng, world, fonts, settings)
     angle = float(rng.normal(0, 2.5))
@@ -73,7 +94,7 @@ def _scene(
     window = np.minimum(span * scale + 8, side).astype(int)
     x0, y0 = (int(rng.integers(0, side - v + 1)) for v in window)
     piece = np.s_[y0 : y0 + window[1], x0 : x0 + window[0]]
-    plane = Plane.of(Wall(wall.albedo[piece], wall.relief[piece], wall.gloss, wall.material))
+    plane = Plane.of(replace(wall, albedo=wall.albedo[piece], relief=wall.relief[piece]))
     placed = put(rng, plane, block, block_matrix(block, (window[0] / 2, window[1] / 2), angle, scale))
     if placed is None or not block.lines:
         return
@@ -96,14 +117,23 @@ def _shoot(
 ) -> Iterator[LineCrop]:
     height, width = plane.ink.shape
     spread = 1.0 if rng.random() < 0.4 else 0.5
-    view = View(0, 0, float(np.clip(rng.normal(0, 24 * spread), -58, 58)), float(np.clip(rng.normal(0, 13 * spread), -38, 38)), float(rng.normal(0, 2)),
-                float(rng.uniform(0.65, 1.0)), float(rng.uniform(0.9, 1.6)) * max(width, height, 400))
+    view = View(
+        0,
+        0,
+        float(np.clip(rng.normal(0, 24 * spread), -58, 58)),
+        float(np.clip(rng.normal(0, 13 * spread), -38, 38)),
+        float(rng.normal(0, 2)),
+        float(rng.uniform(0.65, 1.0)),
+        float(rng.uniform(0.9, 1.6)) * max(width, height, 400),
+    )
     matrix = homography(view, (width / 2, height / 2), (0.0, 0.0))
     corners = map_points(matrix, np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32))
     low, high = corners.min(axis=0), corners.max(axis=0)
     size = (int(min(2600, high[0] - low[0])) + 1, int(min(1600, high[1] - low[1])) + 1)
     matrix = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]], np.float64) @ matrix
-    seen = cv2.warpPerspective(lit, matrix, size, flags=cv2.INTER_AREA if view.scale < 0.8 else cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    seen = cv2.warpPerspective(
+        lit, matrix, size, flags=cv2.INTER_AREA if view.scale < 0.8 else cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
     ink = cv2.warpPerspective(plane.ink, matrix, size).astype(np.float32)
     cover = cv2.warpPerspective(plane.hidden, matrix, size).astype(np.float32)
     cap = float(np.median([line.cap_px for line in placed.block.lines])) * view.scale
@@ -140,13 +170,21 @@ def cut(rng: np.random.Generator, picture: NDArray[np.uint8], quad: Corners, cro
     left, right = rng.uniform(-0.06, 0.5, 2) * height
     top, bottom = rng.uniform(-0.05, 0.22, 2)
     tilt = float(rng.normal(0, 0.04)) * np.clip(height / max(1.0, float(np.linalg.norm(along))), 0, 0.5)
-    box = np.stack([box[0] - unit * left - down * (top + tilt), box[1] + unit * right - down * (top - tilt),
-                    box[2] + unit * right + down * (bottom + tilt), box[3] - unit * left + down * (bottom - tilt)]).astype(np.float32)
+    box = np.stack(
+        [
+            box[0] - unit * left - down * (top + tilt),
+            box[1] + unit * right - down * (top - tilt),
+            box[2] + unit * right + down * (bottom + tilt),
+            box[3] - unit * left + down * (bottom - tilt),
+        ]
+    ).astype(np.float32)
     full = height * (1 + top + bottom)
     out_h = int(np.clip(round(full), 8, crop_height))
     out_w = int(np.clip(round(out_h * (float(np.linalg.norm(along)) + left + right) / full), 8, 2000))
     factor = max(1, round(full / out_h))
     target = np.array([[0, 0], [out_w, 0], [out_w, out_h], [0, out_h]], np.float32) * factor
     matrix = cv2.getPerspectiveTransform(box, target)
-    crop = cv2.warpPerspective(picture, matrix, (out_w * factor, out_h * factor), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpPerspective(
+        picture, matrix, (out_w * factor, out_h * factor), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return np.ascontiguousarray(cv2.resize(crop, (out_w, out_h), interpolation=cv2.INTER_AREA) if factor > 1 else crop)

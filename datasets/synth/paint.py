@@ -33,7 +33,23 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "cyan": (22, 132, 168),
     "pink": (214, 70, 130),
 }
-_DARK = ("black", "black", "black", "black", "graphite", "blue", "navy", "red", "red", "green", "violet", "brown", "orange", "cyan", "pink")
+_DARK = (
+    "black",
+    "black",
+    "black",
+    "black",
+    "graphite",
+    "blue",
+    "navy",
+    "red",
+    "red",
+    "green",
+    "violet",
+    "brown",
+    "orange",
+    "cyan",
+    "pink",
+)
 _LIGHT = ("white", "white", "white", "yellow", "silver", "orange", "red", "cyan", "pink", "black", "blue")
 
 
@@ -88,7 +104,14 @@ def cut_bridges(rng: np.random.Generator, mask: Mask, cap_px: float) -> Mask:
         count, _, stats, centroids = cv2.connectedComponentsWithStats(binary, connectivity=8)
         for index in range(1, count):
             if stats[index, cv2.CC_STAT_HEIGHT] > 0.5 * cap_px and rng.random() < 0.8:
-                _cut(out, float(centroids[index][0]) + rng.normal(0, 0.05) * cap_px, float(centroids[index][1]), width, cap_px, vertical)
+                _cut(
+                    out,
+                    float(centroids[index][0]) + rng.normal(0, 0.05) * cap_px,
+                    float(centroids[index][1]),
+                    width,
+                    cap_px,
+                    vertical,
+                )
     return out
 
 
@@ -107,7 +130,12 @@ def stencil(rng: np.random.Generator, mask: Mask, cap_px: float, bridges: bool =
         mask = cut_bridges(rng, mask, cap_px)
     lift = cap_px * float(rng.choice([0.006, 0.015, 0.03], p=[0.5, 0.35, 0.15]))
     body = cv2.GaussianBlur(mask, (0, 0), max(0.35, lift))
-    density = np.clip(float(rng.uniform(0.86, 1.0)) + float(rng.uniform(0.02, 0.14)) * smooth_noise(rng, (mask.shape[0], mask.shape[1]), cap_px * 1.3), 0.35, 1)
+    density = np.clip(
+        float(rng.uniform(0.86, 1.0))
+        + float(rng.uniform(0.02, 0.14)) * smooth_noise(rng, (mask.shape[0], mask.shape[1]), cap_px * 1.3),
+        0.35,
+        1,
+    )
     out = body * density
     if rng.random() < 0.5:  # under-spray: a mist creeps below the plate
         halo = cv2.GaussianBlur(mask, (0, 0), cap_px * float(rng.uniform(0.08, 0.25)))
@@ -135,7 +163,9 @@ def spray(rng: np.random.Generator, mask: Mask, cap_px: float) -> Mask:
     edge = float(rng.uniform(0.06, 0.22))
     body = np.clip((wide - threshold) / edge + 0.5, 0, 1)
     mist = cv2.GaussianBlur(mask, (0, 0), cap_px * float(rng.uniform(0.08, 0.2))) * float(rng.uniform(0.0, 0.35))
-    out = np.maximum(body * float(rng.uniform(0.82, 1.0)), mist * np.clip(0.7 + 0.5 * rng.standard_normal(mask.shape, dtype=np.float32), 0, 1))
+    out = np.maximum(
+        body * float(rng.uniform(0.82, 1.0)), mist * np.clip(0.7 + 0.5 * rng.standard_normal(mask.shape, dtype=np.float32), 0, 1)
+    )
     if rng.random() < 0.35:
         _dots(rng, out, cap_px)
     if rng.random() < 0.30:

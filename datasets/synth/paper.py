@@ -14,19 +14,43 @@ from ..world import AdvertText, LineText
 from .glyphs import ink_box, set_line, smooth_noise, trim
 from .layout import Block, Corners, PlacedLine, rectangle
 
-_PAPERS = ((250, 250, 246), (250, 250, 246), (244, 226, 70), (240, 200, 60), (250, 236, 150), (150, 210, 120), (60, 170, 90), (240, 150, 60),
-           (236, 120, 150), (130, 190, 230), (30, 30, 34), (40, 60, 130), (200, 40, 44), (225, 225, 225))
+_PAPERS = (
+    (250, 250, 246),
+    (250, 250, 246),
+    (244, 226, 70),
+    (240, 200, 60),
+    (250, 236, 150),
+    (150, 210, 120),
+    (60, 170, 90),
+    (240, 150, 60),
+    (236, 120, 150),
+    (130, 190, 230),
+    (30, 30, 34),
+    (40, 60, 130),
+    (200, 40, 44),
+    (225, 225, 225),
+)
 
 
-def printed(rng: np.random.Generator, lines: Sequence[LineText], payload: str | None, fonts: Sequence[Font], cap_px: float, style: str) -> Block:
+def printed(
+    rng: np.random.Generator, lines: Sequence[LineText], payload: str | None, fonts: Sequence[Font], cap_px: float, style: str
+) -> Block:
     """A sheet of paper or plastic with printed lines and, below or beside them, a QR code of ``payload``."""
     paper = np.array(_PAPERS[int(rng.integers(len(_PAPERS)))], np.float32) / 255
     dark = float(paper.mean()) < 0.45
-    ink_colour = np.array((245, 245, 240) if dark else ((20, 20, 24), (20, 20, 24), (150, 20, 24), (24, 40, 120))[int(rng.integers(4))], np.float32) / 255
+    ink_colour = (
+        np.array(
+            (245, 245, 240) if dark else ((20, 20, 24), (20, 20, 24), (150, 20, 24), (24, 40, 120))[int(rng.integers(4))],
+            np.float32,
+        )
+        / 255
+    )
     masks = _line_masks(rng, lines, fonts, cap_px)
     code = _code(rng, payload) if payload else None
     widest = max([box[2] - box[0] for _, _, box, _ in masks] + [1])
-    module = max(1, round(max(0.5 * widest, 5 * cap_px) / code.shape[0] * float(rng.uniform(0.55, 1.0)))) if code is not None else 0
+    module = (
+        max(1, round(max(0.5 * widest, 5 * cap_px) / code.shape[0] * float(rng.uniform(0.55, 1.0)))) if code is not None else 0
+    )
     side = module * code.shape[0] if code is not None else 0
     beside = code is not None and rng.random() < 0.2
     pad = max(4, int(cap_px * rng.uniform(0.6, 1.4)))
@@ -57,7 +81,9 @@ def printed(rng: np.random.Generator, lines: Sequence[LineText], payload: str | 
     return Block(alpha, rgb, ink, tuple(placed), quad, style)
 
 
-def _line_masks(rng: np.random.Generator, lines: Sequence[LineText], fonts: Sequence[Font], cap_px: float) -> list[tuple[LineText, NDArray[np.float32], tuple[int, int, int, int], float]]:
+def _line_masks(
+    rng: np.random.Generator, lines: Sequence[LineText], fonts: Sequence[Font], cap_px: float
+) -> list[tuple[LineText, NDArray[np.float32], tuple[int, int, int, int], float]]:
     font = pick(rng, fonts, "".join(line.text for line in lines), "poster") if lines else None
     out = []
     for line in lines:
@@ -77,7 +103,16 @@ def _code(rng: np.random.Generator, payload: str) -> NDArray[np.uint8]:
     return np.array([list(row) for row in segno.make_qr(payload, error=level, boost_error=False).matrix], np.uint8)
 
 
-def _print_code(rgb: NDArray[np.float32], ink: NDArray[np.float32], code: NDArray[np.uint8], module: int, x0: int, y0: int, paper: NDArray[np.float32], rng: np.random.Generator) -> None:
+def _print_code(
+    rgb: NDArray[np.float32],
+    ink: NDArray[np.float32],
+    code: NDArray[np.uint8],
+    module: int,
+    x0: int,
+    y0: int,
+    paper: NDArray[np.float32],
+    rng: np.random.Generator,
+) -> None:
     side = code.shape[0] * module
     quiet = int(module * rng.integers(2, 5))
     light = np.array((0.97, 0.97, 0.96), np.float32) if paper.mean() < 0.75 or rng.random() < 0.5 else paper
@@ -87,7 +122,9 @@ def _print_code(rgb: NDArray[np.float32], ink: NDArray[np.float32], code: NDArra
     ink[y0 : y0 + side, x0 : x0 + side] = modules
 
 
-def _age(rng: np.random.Generator, rgb: NDArray[np.float32], alpha: NDArray[np.float32], cap_px: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _age(
+    rng: np.random.Generator, rgb: NDArray[np.float32], alpha: NDArray[np.float32], cap_px: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Wrinkles, stains, torn corners and edges."""
     height, width = alpha.shape
     shade = 1 + float(rng.uniform(0.01, 0.06)) * smooth_noise(rng, (height, width), max(6.0, cap_px * float(rng.uniform(0.6, 3))))
@@ -95,7 +132,9 @@ def _age(rng: np.random.Generator, rgb: NDArray[np.float32], alpha: NDArray[np.f
     if rng.random() < 0.4:  # folds: thin bright-dark pairs
         for _ in range(int(rng.integers(1, 4))):
             fold = np.zeros((height, width), np.float32)
-            cv2.line(fold, (int(rng.integers(width)), 0), (int(rng.integers(width)), height), 1.0, 1 + int(cap_px * 0.04), cv2.LINE_AA)
+            cv2.line(
+                fold, (int(rng.integers(width)), 0), (int(rng.integers(width)), height), 1.0, 1 + int(cap_px * 0.04), cv2.LINE_AA
+            )
             rgb = np.clip(rgb + fold[..., None] * float(rng.uniform(-0.15, 0.15)), 0, 1)
     if rng.random() < 0.35:
         corner = int(rng.integers(4))
@@ -104,8 +143,14 @@ def _age(rng: np.random.Generator, rgb: NDArray[np.float32], alpha: NDArray[np.f
         points = np.array([[xs, ys], [xs + (size if xs == 0 else -size), ys], [xs, ys + (size if ys == 0 else -size)]], np.int32)
         cv2.fillPoly(alpha, [points], 0.0)
     if rng.random() < 0.3:
-        rough = np.minimum.reduce([np.arange(width)[None, :] + np.zeros((height, 1)), (width - 1 - np.arange(width))[None, :] + np.zeros((height, 1)),
-                                   np.arange(height)[:, None] + np.zeros((1, width)), (height - 1 - np.arange(height))[:, None] + np.zeros((1, width))]).astype(np.float32)
+        rough = np.minimum.reduce(
+            [
+                np.arange(width)[None, :] + np.zeros((height, 1)),
+                (width - 1 - np.arange(width))[None, :] + np.zeros((height, 1)),
+                np.arange(height)[:, None] + np.zeros((1, width)),
+                (height - 1 - np.arange(height))[:, None] + np.zeros((1, width)),
+            ]
+        ).astype(np.float32)
         alpha = alpha * (rough > 2 + 0.12 * cap_px * smooth_noise(rng, (height, width), max(3.0, 0.4 * cap_px)))
     return rgb.astype(np.float32), alpha.astype(np.float32)
 
@@ -113,11 +158,22 @@ def _age(rng: np.random.Generator, rgb: NDArray[np.float32], alpha: NDArray[np.f
 def board(rng: np.random.Generator, lines: Sequence[str], fonts: Sequence[Font], cap_px: float, kind: str) -> Block:
     """A sign that is not an advert: house number, shop sign, number plate, road sign, notice."""
     schemes = {
-        "house": (((30, 60, 150), (240, 240, 240)), ((240, 240, 240), (30, 50, 120)), ((20, 110, 70), (245, 245, 245)), ((250, 250, 250), (20, 20, 20))),
+        "house": (
+            ((30, 60, 150), (240, 240, 240)),
+            ((240, 240, 240), (30, 50, 120)),
+            ((20, 110, 70), (245, 245, 245)),
+            ((250, 250, 250), (20, 20, 20)),
+        ),
         "plate": (((245, 245, 245), (15, 15, 15)),),
         "road": (((245, 245, 245), (20, 20, 20)), ((20, 70, 170), (250, 250, 250)), ((250, 210, 40), (20, 20, 20))),
-        "sign": (((200, 30, 36), (250, 250, 250)), ((20, 120, 60), (250, 250, 250)), ((250, 220, 60), (180, 20, 24)), ((30, 60, 160), (255, 235, 60)),
-                 ((245, 245, 245), (200, 30, 36)), ((40, 40, 44), (240, 200, 90))),
+        "sign": (
+            ((200, 30, 36), (250, 250, 250)),
+            ((20, 120, 60), (250, 250, 250)),
+            ((250, 220, 60), (180, 20, 24)),
+            ((30, 60, 160), (255, 235, 60)),
+            ((245, 245, 245), (200, 30, 36)),
+            ((40, 40, 44), (240, 200, 90)),
+        ),
         "notice": (((245, 245, 245), (200, 24, 28)), ((250, 225, 60), (20, 20, 20)), ((245, 245, 245), (20, 20, 20))),
     }
     options = schemes.get(kind, schemes["notice"])

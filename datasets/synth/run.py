@@ -27,7 +27,7 @@ from ..lineshards import LineShardWriter
 from ..truth import PhotoTruth, photo_to_json
 from ..world import World
 from .compose import Shot, SynthSettings, compose
-from .lines import LineSettings, line_crops
+from .lines import LineSettings, label, line_crops
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -37,7 +37,12 @@ CROPS_PER_BLOCK = 2000
 """Line crops that one random generator makes: one shard."""
 
 _CITIES = ((51.13, 71.43), (43.24, 76.91), (42.32, 69.59), (49.80, 73.10), (50.28, 57.17))
-_ORIENTED = {1: None, 3: PillowImage.Transpose.ROTATE_180, 6: PillowImage.Transpose.ROTATE_90, 8: PillowImage.Transpose.ROTATE_270}
+_ORIENTED = {
+    1: None,
+    3: PillowImage.Transpose.ROTATE_180,
+    6: PillowImage.Transpose.ROTATE_90,
+    8: PillowImage.Transpose.ROTATE_270,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +63,22 @@ def _rng(job: Job, stream: int, number: int) -> np.random.Generator:
 
 
 @lru_cache(maxsize=4)
-def _stage(seed: int, split: str, fonts: tuple[str, ...], backgrounds: tuple[str, ...]) -> tuple[World, tuple[Font, ...], tuple[Path, ...]]:
+def _stage(
+    seed: int, split: str, fonts: tuple[str, ...], backgrounds: tuple[str, ...]
+) -> tuple[World, tuple[Font, ...], tuple[Path, ...]]:
     cv2.setNumThreads(1)
-    return World(seed, split), catalogue(split, [Path(f) for f in fonts]), split_backgrounds([Path(b) for b in backgrounds], split)
+    return (
+        World(seed, split),
+        catalogue(split, [Path(f) for f in fonts]),
+        split_backgrounds([Path(b) for b in backgrounds], split),
+    )
 
 
 def split_backgrounds(folders: Sequence[Path], split: str) -> tuple[Path, ...]:
     """The pictures below ``folders`` that belong to a split: eight in ten train, the ninth val, the tenth test."""
-    found = sorted(p for folder in folders for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png", ".tga", ".webp"})
+    found = sorted(
+        p for folder in folders for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png", ".tga", ".webp"}
+    )
     if folders and not found:
         raise TagtraceError(f"--backgrounds: no picture (jpg, png, tga, webp) below {', '.join(map(str, folders))}")
     place = {"val": (8,), "test": (9,), "train": tuple(range(8))}[split]
@@ -113,7 +126,13 @@ def make_lines(job: Job, block: int, count: int) -> int:
     rng = _rng(job, 1, block)
     with LineShardWriter(Path(job.out) / job.split / "lines", shard_crops=count, first=block, stride=1_000_000) as writer:
         for crop in islice(line_crops(rng, world, fonts, job.lines, backgrounds), count):
-            writer.add(crop.picture, crop.text.text, height_px=round(crop.height_px, 1), style=crop.style, kind=crop.text.kind)
+            writer.add(
+                crop.picture,
+                label(crop.text.text, crop.text.kind),
+                height_px=round(crop.height_px, 1),
+                style=crop.style,
+                kind=crop.text.kind,
+            )
     return count
 
 
@@ -125,7 +144,9 @@ def _lines_task(task: tuple[Job, int, int]) -> int:
     return make_lines(*task)
 
 
-def synthesise(job: Job, photos: int, lines: int, workers: int = 1, on_progress: Callable[[str, int], None] | None = None) -> None:
+def synthesise(
+    job: Job, photos: int, lines: int, workers: int = 1, on_progress: Callable[[str, int], None] | None = None
+) -> None:
     """Write ``photos`` photos and ``lines`` line crops of one split below ``job.out``.
 
     Layout: ``<split>/photos/*.jpg``, ``<split>/truth.jsonl``, ``<split>/lines/shard-*``. ``on_progress(what, done)`` is called as
@@ -147,7 +168,9 @@ def synthesise(job: Job, photos: int, lines: int, workers: int = 1, on_progress:
     for count in _spread(_lines_task, blocks, workers):
         done += count
         report("lines", done)
-    (base / "settings.json").write_text(json.dumps(asdict(job) | {"out": "", "photos": photos, "lines": lines}, indent=1), encoding="utf-8")
+    (base / "settings.json").write_text(
+        json.dumps(asdict(job) | {"out": "", "photos": photos, "lines": lines}, indent=1), encoding="utf-8"
+    )
 
 
 def _spread(work: Callable[[_T], _R], tasks: Sequence[_T], workers: int) -> Iterator[_R]:

@@ -110,7 +110,16 @@ def put(rng: np.random.Generator, plane: Plane, block: Block, matrix: NDArray[np
 
 
 def _roughness(material: str) -> float:
-    rough = {"shuba": 1.0, "koroed": 0.9, "brick": 0.7, "stone": 0.8, "asphalt": 0.8, "concrete": 0.5, "plaster": 0.5, "wood": 0.5}
+    rough = {
+        "shuba": 1.0,
+        "koroed": 0.9,
+        "brick": 0.7,
+        "stone": 0.8,
+        "asphalt": 0.8,
+        "concrete": 0.5,
+        "plaster": 0.5,
+        "wood": 0.5,
+    }
     return rough.get(material, 0.3)
 
 
@@ -138,7 +147,9 @@ def overpaint(rng: np.random.Generator, plane: Plane, placed: Placed) -> str:
     mask[y0:y1, x0:x1] = strength * np.clip(1 + 0.08 * ragged, 0, 1)
     mask = cv2.GaussianBlur(mask, (0, 0), 1.2)
     base = plane.albedo[y0:y1, x0:x1].reshape(-1, 3)
-    colour = np.clip(np.median(base, axis=0) + rng.normal(0, 0.09, 3).astype(np.float32) + rng.normal(0, 0.05), 0.03, 0.97).astype(np.float32)
+    colour = np.clip(
+        np.median(base, axis=0) + rng.normal(0, 0.09, 3).astype(np.float32) + rng.normal(0, 0.05), 0.03, 0.97
+    ).astype(np.float32)
     _cover(plane, mask, colour)
     return what
 
@@ -177,4 +188,6 @@ def pick_mode(rng: np.random.Generator) -> str:
 
 def overlaps(box: tuple[float, float, float, float], others: Sequence[tuple[int, int, int, int]], margin: float = 6) -> bool:
     """Whether a box meets one of the others."""
-    return any(box[0] < o[2] + margin and box[2] > o[0] - margin and box[1] < o[3] + margin and box[3] > o[1] - margin for o in others)
+    return any(
+        box[0] < o[2] + margin and box[2] > o[0] - margin and box[1] < o[3] + margin and box[3] > o[1] - margin for o in others
+    )
