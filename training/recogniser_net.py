@@ -86,10 +86,11 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, steps, dim = x.shape
-        q, k, v = self.qkv(self.norm1(x)).reshape(n, steps, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(self.norm1(x)).reshape(n, steps, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
         weights = torch.softmax((q * (dim // self.heads) ** -0.5) @ k.transpose(-1, -2), -1)
         x = x + self.proj((weights @ v).transpose(1, 2).reshape(n, steps, dim))
-        return x + self.fc2(functional.silu(self.fc1(self.norm2(x))))
+        y: Tensor = x + self.fc2(functional.silu(self.fc1(self.norm2(x))))
+        return y
 
 
 class ConvNorm(nn.Module):
@@ -121,7 +122,8 @@ class Neck(nn.Module):
         x = (x + self.local(x)).squeeze(2).transpose(1, 2)
         for layer in self.layers:
             x = layer(x)
-        return self.norm(x) + past
+        y: Tensor = self.norm(x) + past
+        return y
 
 
 class Model(nn.Module):

@@ -105,12 +105,12 @@ def _targets(model: Model) -> Iterator[tuple[str, Tensor, Any]]:
             parts[1:1] = [block.excite.down, block.excite.up]
         for part in parts:
             yield from _plain(f"body.{number}", part)
-    for part in (model.neck.past, model.neck.enter, model.neck.local):
-        yield from _normed(part)
+    for mixed in (model.neck.past, model.neck.enter, model.neck.local):
+        yield from _normed(mixed)
     for layer in model.neck.layers:
         assert isinstance(layer, Attention)
-        for part in (layer.norm1, layer.qkv, layer.proj, layer.norm2, layer.fc1, layer.fc2):
-            yield from _plain("neck.layers", part)
+        for step in (layer.norm1, layer.qkv, layer.proj, layer.norm2, layer.fc1, layer.fc2):
+            yield from _plain("neck.layers", step)
     yield from _plain("neck.norm", model.neck.norm)
 
 

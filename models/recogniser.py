@@ -1,0 +1,142 @@
+"""The recogniser at work: line crops in, readings out, from its ONNX export run by onnxruntime."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import BrokenInstallationError, Char, Image, LogProbs, ModelInfo, Reading
+from .adapters.onnxruntime_offline import offline_onnxruntime
+from .ctc import DecodeSettings, align, beam_search, best_path, log_softmax
+from .linecrop import CropSettings, prepare
+
+MIN_SIDE_PX = 3
+"""Crops less high or wide than this hold nothing to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSettings:
+    """How lines are read."""
+
+    threads: int = 0
+    """Threads of onnxruntime; 0 lets it choose."""
+    max_batch: int = 16
+    """Crops of one width that are read together at most."""
+    turn_below: float = 0.8
+    """Confidence below which a line is read turned by 180 degrees, too, and the better of both is kept."""
+    turn_gain: float = 0.5
+    """How much more evidence (in characters) the turned reading must have to be kept."""
+    even: float = 0.5
+    """Confidence of a character that is no evidence for the way up; each character counts by what it has above it."""
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+
+
+class OnnxRecogniser:
+    """Reads line crops with an exported recogniser; a ``contract.Recogniser``.
+
+    The model file carries its alphabet and crop settings in its metadata. A crop is brought to the network's height in
+    proportion and read at its own width, with crops of the same width at most: its reading does not depend on the others.
+    The object holds nothing that changes, so threads may share it.
+    """
+
+    def __init__(self, model: Path, settings: ReadSettings | None = None, info: ModelInfo | None = None) -> None:
+        """Raises BrokenInstallationError where ``model`` is not a recogniser that ``tagtrace train recogniser`` exported."""
+        self.settings = settings or ReadSettings()
+        runtime = offline_onnxruntime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = self.settings.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            content = model.read_bytes()
+            self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise BrokenInstallationError(f"{model}: cannot be loaded as an ONNX model ({error})") from error
+        self.alphabet, self.crop = _described(model, self._session.get_modelmeta().custom_metadata_map)
+        self._input: str = self._session.get_inputs()[0].name
+        self._info = info or ModelInfo(task="recogniser", name=model.stem, sha256=hashlib.sha256(content).hexdigest())
+
+    @property
+    def info(self) -> ModelInfo:
+        """Name and checksum of the weights."""
+        return self._info
+
+    def read(self, crops: Sequence[Image]) -> list[Reading]:
+        """One reading per crop (``uint8`` RGB, the text along the width, either way up), in order.
+
+        A crop in which nothing is read gives an empty text with confidence 0.
+        """
+        pictures = [prepare(crop, self.crop) if min(crop.shape[:2]) >= MIN_SIDE_PX else None for crop in crops]
+        upright = self._run(pictures)
+        firsts = [None if table is None else best_path(table, self.alphabet, self.settings.decode) for table in upright]
+        doubtful = [first is not None and confidence_of(first) < self.settings.turn_below for first in firsts]
+        # grey values and contrast of a crop are the same either way up, so the prepared picture can be turned
+        turned = self._run(
+            [
+                picture[::-1, ::-1] if again and picture is not None else None
+                for picture, again in zip(pictures, doubtful, strict=True)
+            ]
+        )
+        return [self._choose(*found) for found in zip(upright, firsts, turned, strict=True)]
+
+    def _run(self, pictures: Sequence[NDArray[np.float32] | None]) -> list[LogProbs | None]:
+        """Log-probabilities (steps, 1 + characters) of each prepared picture; None stays None."""
+        found: list[LogProbs | None] = [None] * len(pictures)
+        widths: dict[int, list[int]] = {}
+        for number, picture in enumerate(pictures):
+            if picture is not None:
+                widths.setdefault(picture.shape[1], []).append(number)
+        for _, members in sorted(widths.items()):
+            for start in range(0, len(members), self.settings.max_batch):
+                batch = members[start : start + self.settings.max_batch]
+                stacked = np.stack([pictures[n] for n in batch])[:, None]  # type: ignore[misc]
+                logits = self._session.run(None, {self._input: stacked})[0]
+                for number, table in zip(batch, log_softmax(logits), strict=True):
+                    found[number] = table
+        return found
+
+    def _choose(self, upright: LogProbs | None, first: tuple[Char, ...] | None, turned: LogProbs | None) -> Reading:
+        if upright is None or first is None:
+            return Reading("", 0.0, alphabet=self.alphabet)
+        if turned is not None:
+            second = best_path(turned, self.alphabet, self.settings.decode)
+            if self._evidence(second) > self._evidence(first) + self.settings.turn_gain:
+                return self._reading(turned, second, flipped=True)
+        return self._reading(upright, first, flipped=False)
+
+    def _evidence(self, chars: tuple[Char, ...]) -> float:
+        """How much speaks for this way up: many sure characters against few or doubtful ones."""
+        return sum(char.confidence - self.settings.even for char in chars)
+
+    def _reading(self, table: LogProbs, chars: tuple[Char, ...], flipped: bool) -> Reading:
+        hypotheses = beam_search(table, self.alphabet, self.settings.decode)
+        text = hypotheses[0].text
+        if text != "".join(char.text for char in chars):
+            chars = align(table, text, self.alphabet, self.settings.decode)
+        return Reading(text, confidence_of(chars), hypotheses, chars, table, self.alphabet, flipped)
+
+
+def confidence_of(chars: Sequence[Char]) -> float:
+    """Geometric mean of the characters' confidences; 0 for none."""
+    if not chars:
+        return 0.0
+    return float(np.exp(np.mean(np.log([max(char.confidence, 1e-9) for char in chars]))))
+
+
+def _described(model: Path, metadata: dict[str, str]) -> tuple[str, CropSettings]:
+    """Alphabet and crop settings from a model's metadata."""
+    try:
+        crop: dict[str, Any] = json.loads(metadata["crop"])
+        return metadata["alphabet"], CropSettings(**crop)
+    except (KeyError, ValueError, TypeError) as error:
+        raise BrokenInstallationError(
+            f"{model}: has no alphabet and crop settings of a tagtrace recogniser in its metadata ({error}); "
+            f"export it with `tagtrace train recogniser`"
+        ) from error

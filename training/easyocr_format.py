@@ -1,0 +1,41 @@
+"""The trained recogniser in the form that ``easyocr.Reader`` loads: a Python file, a YAML file and a weights file.
+
+::
+
+    reader = easyocr.Reader(["en"], detector=False, recog_network="tagtrace", download_enabled=False,
+                            user_network_directory=folder, model_storage_directory=folder, quantize=False)
+    reader.recognize(grey_picture, allowlist=ALPHABET)
+
+EasyOCR narrows the characters to those of the chosen languages; ``allowlist`` opens all of them. It feeds one grey channel, -1
+to 1, padded on the right with the last column: the training has seen both.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+import yaml
+
+from ..models.alphabet import ALPHABET
+from . import recogniser_net
+
+NETWORK = "tagtrace"
+"""The ``recog_network`` under which EasyOCR finds the files."""
+
+LANGUAGES = ("en", "ru", "be", "bg", "uk", "mn")
+"""Language codes that EasyOCR may be opened with; it has none for Kazakh."""
+
+
+def export_easyocr(model: recogniser_net.Model, folder: str | Path, height: int) -> None:
+    """Write ``tagtrace.py``, ``tagtrace.yaml`` and ``tagtrace.pth`` to ``folder``; ``height`` is the input's, in pixels."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(recogniser_net.__file__, folder / f"{NETWORK}.py")
+    # EasyOCR strips the first 7 letters of each name: what DataParallel puts before them
+    weights = OrderedDict((f"module.{name}", value.contiguous()) for name, value in model.state_dict().items())
+    torch.save(weights, folder / f"{NETWORK}.pth")
+    described = {"network_params": {}, "imgH": height, "lang_list": list(LANGUAGES), "character_list": ALPHABET}
+    (folder / f"{NETWORK}.yaml").write_text(yaml.safe_dump(described, allow_unicode=True, width=1000), encoding="utf-8")
