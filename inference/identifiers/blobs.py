@@ -1,4 +1,4 @@
-"""Long addresses with a checksum, on one to three lines, repaired by it: onion, BTC, TRON, TON, Tox.
+"""Long addresses on one to three lines: onion, BTC, TRON, TON and Tox, repaired by their checksum; Session and I2P by length.
 
 Every character of such a line is a position of a lattice: what the reader read and its alternatives, and a little for the shapes
 that are usually confused. ``repair`` finds the likeliest text that the checksum accepts.
@@ -13,9 +13,9 @@ from itertools import pairwise
 
 from ...contract import Char, Flag, IdentifierKind, Reading
 from .base import Source, View
-from .crypto import CHECKED, Checked
-from .darknet import BASE32, CHECK_BITS, ONION_LENGTH, SUFFIX, canonical_onion, is_onion
-from .evidence import Claim
+from .crypto import CHECKED, Checked, canonical_session
+from .darknet import BASE32, CHECK_BITS, I2P_LENGTH, I2P_SUFFIX, ONION_LENGTH, SUFFIX, canonical_onion, is_onion
+from .evidence import Claim, char_product
 from .fold import fold_char
 from .repair import Lattice, Options, Repaired, repair
 from .settings import ExtractSettings
@@ -42,7 +42,7 @@ _BASE58_CONFUSED = {
 }  # fmt: skip
 _HEX_CONFUSED = {"O": "0", "o": "0", "I": "1", "l": "1", "S": "5"}
 _LEAD = re.compile(
-    r"^\W*(?:(?:tor|тор|onion|сайт|site|link|btc|bitcoin|usdt|trc-?20|trx|tron|ton|tox(?:\s?id)?)\s?[:=-]?\s+|https?\W{1,3})?"
+    r"^\W*(?:(?:tor|тор|onion|i2p|сайт|site|link|session(?:\s?id)?|btc|bitcoin|usdt|trc-?20|trx|tron|ton|tox(?:\s?id)?)\s?[:=-]?\s+|https?\W{1,3})?"
     r"(?:www\.)?"
 )
 _TAIL_WORD = re.compile(r"[o0][nh][il1][o0]n$")
@@ -60,6 +60,7 @@ class Piece:
     raw: str
     chars: tuple[Char, ...]
     suffix: bool
+    i2p: bool = False
 
 
 def _chars_of(reading: Reading, view: View, start: int, end: int) -> tuple[Char, ...]:
@@ -75,7 +76,8 @@ def _piece(reading: Reading, line: int) -> Piece | None:
     lead = _LEAD.match(view.lower)
     start = lead.end() if lead else 0
     end = len(view.text.rstrip(" -_.,/"))
-    suffix = SUFFIX.search(view.latin[start:end])
+    i2p = I2P_SUFFIX.search(view.latin[start:end])
+    suffix = i2p or SUFFIX.search(view.latin[start:end])
     if suffix:
         end = start + suffix.start()
     core = view.text[start:end]
@@ -87,7 +89,7 @@ def _piece(reading: Reading, line: int) -> Piece | None:
     folded = re.sub(r"\s", "", view.latin[start:end])
     if not (any(c.isdigit() for c in folded) or len(folded) >= 12) or not folded.isascii():
         return None
-    return Piece(line, start, end, view.raw(start, len(view.text)), _chars_of(reading, view, start, end), bool(suffix))
+    return Piece(line, start, end, view.raw(start, len(view.text)), _chars_of(reading, view, start, end), bool(suffix), bool(i2p))
 
 
 def _spread(probabilities: dict[str, float], usual: str, share: float) -> None:
@@ -196,6 +198,18 @@ def _checked_claim(pieces: Sequence[Piece], settings: ExtractSettings) -> Claim 
     return None
 
 
+def _exact_claim(pieces: Sequence[Piece]) -> Claim | None:
+    """A Session identity or the hash of an I2P address over several lines: no checksum, but the length is exact."""
+    chars = [c for p in pieces for c in p.chars]
+    read = "".join(c.text for c in chars)
+    session = canonical_session(read)
+    if session is None and not (pieces[-1].i2p and len(read) == I2P_LENGTH and set(read.lower()) <= BASE32):
+        return None
+    kind = IdentifierKind.SESSION if session else IdentifierKind.I2P
+    sure = char_product(kind, chars) if any(c.alternatives for c in chars) else sum(c.confidence for c in chars) / len(chars)
+    return _claim(kind, session or f"{read.lower()}.b32.i2p", pieces, Repaired(read, 0.95 * sure, 0), read)
+
+
 def _tokens(reading: Reading, line: int) -> list[Piece]:
     """Words within a line that are as long as an onion address."""
     view = View.of(reading.text)
@@ -220,7 +234,7 @@ def blob_claims(readings: Sequence[Reading], source: Source, settings: ExtractSe
     for run in runs:
         if any(place[0] == p.line and place[1] < p.end and p.start < place[2] for c in out for place in c.places for p in run):
             continue
-        claim = _onion_claim(run, settings) or _checked_claim(run, settings)
+        claim = _onion_claim(run, settings) or _checked_claim(run, settings) or (_exact_claim(run) if len(run) > 1 else None)
         if claim:
             out.append(claim)
     return out

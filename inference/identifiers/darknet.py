@@ -15,11 +15,13 @@ from ...contract import Flag, IdentifierKind
 from .base import Found, Source, View, free
 
 ONION_LENGTH = 56
+I2P_LENGTH = 52
 CHECK_BITS = 16
 """Check bits of an onion address that a misread character elsewhere than at the end can meet by chance."""
 BASE32 = frozenset("abcdefghijklmnopqrstuvwxyz234567")
 
 _PREFIX = b".onion checksum"
+I2P_SUFFIX = re.compile(r"[.,]b32[.,][il1]2p(?:/\S*)?$")
 _V2 = re.compile(r"(?<![a-z0-9])(?P<id>[a-z2-7]{16})\.onion(?![a-z0-9])")
 _I2P = re.compile(
     r"(?<![a-z0-9.-])(?P<host>(?:[a-z2-7]{52,70}\.b32|(?:[a-z0-9][a-z0-9-]{0,62}\.)*[a-z0-9][a-z0-9-]{1,62}))\.[il1]2p(?![a-z0-9])"

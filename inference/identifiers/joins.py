@@ -10,12 +10,13 @@ import math
 import re
 from dataclasses import dataclass
 
-from ...contract import Flag, Reading
+from ...contract import Flag, IdentifierKind, Reading
 from .base import Source, View
 from .evidence import Claim, Weighted, weighted_texts
+from .fold import skeleton
 from .scan import flags_of, scan
 from .settings import ExtractSettings
-from .telegram import INVITE_LENGTHS
+from .telegram import INVITE_LENGTHS, STOP_WORDS
 
 _KEYWORD_LINE = re.compile(
     r"\W*(?P<word>t[gr6]|тг|тгк|тр|tgk|te[l1i]e?[gq]?(?:ra[mn]{1,2}|a)|телег(?:рам{1,2}|а)|inst(?:a|agram)?|инста(?:грам)?|signal|сигнал|"
@@ -24,13 +25,24 @@ _KEYWORD_LINE = re.compile(
 _UNFINISHED_LINK = re.compile(
     r"(?:t.?\s?(?:me|rne)|telegram[.,](?:me|dog))\s?[/|\\](?:s/|\+|joinchat/?)?\s*$|(?:https?:?/{0,2}|www\.)\s*$"
 )
-_INVITE_START = re.compile(r"(?:me|rne|dog)\s?[/|\\](?:\+|joinchat/)(?P<hash>[\w-]{2,21})\s*$", re.ASCII)
+_NAMES = frozenset({IdentifierKind.TELEGRAM})
+_INVITES = frozenset({IdentifierKind.TELEGRAM_INVITE})
+_PHONES = frozenset({IdentifierKind.PHONE})
+_HOSTS = frozenset({IdentifierKind.URL, IdentifierKind.I2P})
+_NAMED = frozenset(
+    {IdentifierKind.TELEGRAM, IdentifierKind.INSTAGRAM, IdentifierKind.SIGNAL, IdentifierKind.THREEMA, IdentifierKind.VK}
+)
+_LINKED = frozenset({*_NAMED, *_INVITES, *_PHONES, *_HOSTS, IdentifierKind.WHATSAPP})
+_NEW_START = re.compile(r"https?:|t\.me|www\.|\+\d")
+_PAGE_LINK = re.compile(r"(?:wa\.me|vk\.(?:com|me)|instagram\.com)/\S*$")
+_INVITE_START = re.compile(r"(?:me|rne|dog)\s?[/|\\](?:\+|joinchat/)(?P<hash>[\w-]{1,21})\s*$", re.ASCII)
+_CHAT_START = re.compile(r"(?:me|rne|dog)\s?[/|\\](?P<word>j\w{0,7})$", re.IGNORECASE)
 _HASH_END = re.compile(r"\s*(?P<hash>[\w-]{2,20})\s*$", re.ASCII)
-_NAME_END = re.compile(r"(?:[@©®]|/|t[gr]:?\s|тг:?\s|телега:?\s)\s?[\w.]{1,31}$")
+_NAME_END = re.compile(r"(?:[@©®]|(?:me|rne|dog)/|t[gr]:?\s|тг:?\s|телега:?\s)\s?[\w.]{1,31}$")
 _NAME_PART = re.compile(r"\s*[a-z0-9_.]{2,28}\s*$")
 _HOST_END = re.compile(r"(?:^|[\s/])[a-z0-9][a-z0-9.-]*[.-]?\s*$")
 _DIGIT_LINE = re.compile(r"\W*\d[\d ()\-.]{1,14}\W*$")
-_PHONE_START = re.compile(r"(?:^|[^\w])(?:\+\s?[79]|8|7)[\d ()\-.]{2,14}$")
+_PHONE_START = re.compile(r"(?:^|[^\w])(?:\+\s?[79]|8|7)[\d ()\-.]{0,14}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +52,12 @@ class Joint:
     text: str
     boundary: int
     probability: float
+    kinds: frozenset[IdentifierKind]
     remark: bool = True
 
 
-def _glue(a: str, b: str, probability: float, between: str = "", remark: bool = True) -> Joint:
-    return Joint(a + between + b, len(a) + len(between), probability, remark)
-
-
-def _digits(text: str) -> int:
-    return sum(c.isdigit() for c in text)
+def _glue(a: str, b: str, probability: float, kinds: frozenset[IdentifierKind], between: str = "", remark: bool = True) -> Joint:
+    return Joint(a + between + b, len(a) + len(between), probability, kinds, remark)
 
 
 def _name_joint(a: str, b: str, low_a: str, low_b: str) -> Joint | None:
@@ -56,40 +65,64 @@ def _name_joint(a: str, b: str, low_a: str, low_b: str) -> Joint | None:
     if not _NAME_END.search(low_a) or not _NAME_PART.match(low_b):
         return None
     if low_a.endswith("_") or low_b.startswith("_"):
-        return _glue(a, b, 0.97)
-    letters = any(c.isascii() and c.isalpha() for c in b)
-    short = len(re.split(r"[@©®/\s:]", low_a)[-1]) < 5
-    marked = "_" in low_b or any(c.isdigit() for c in low_b) or low_b.endswith("bot")
-    if letters and (marked or short):
-        return _glue(a, b, 0.8 if marked else 0.6)
+        return _glue(a, b, 0.97, _NAMES)
+    if not any(c.isascii() and c.isalpha() for c in b) or skeleton(b) in STOP_WORDS:
+        return None
+    if "_" in low_b or any(c.isdigit() for c in low_b) or low_b.endswith("bot"):
+        return _glue(a, b, 0.8, _NAMES)
+    small = b.isascii() and b.islower() and not any(c.isupper() for c in a.rpartition("@")[2])
+    return _glue(a, b, 0.7, _NAMES) if small else None
+
+
+def _invite_joint(a: str, b: str) -> Joint | None:
+    """An invite link over two lines: its hash, or the word before it, is cut."""
+    start, rest = _INVITE_START.search(a), _HASH_END.match(b)
+    if start and rest and len(start["hash"]) not in INVITE_LENGTHS:
+        whole = len(start["hash"]) + len(rest["hash"])
+        return _glue(a, rest["hash"], 0.97 if whole in INVITE_LENGTHS else 0.7, _INVITES) if whole in (16, 18, 20, 22) else None
+    word = _CHAT_START.search(a)
+    if word and ("joinchat/".startswith(word["word"].lower())) and (word["word"] + b).lower().startswith("joinchat/"):
+        return _glue(a, b, 0.97, _INVITES)
     return None
+
+
+def _phone_joint(a: str, b: str) -> Joint | None:
+    """A phone number over two lines: together they have the digits of one."""
+    start = _PHONE_START.search(a)
+    if not start or not _DIGIT_LINE.match(b):
+        return None
+    digits = "".join(c for c in start.group() if c.isdigit())
+    whole = len(digits) + sum(c.isdigit() for c in b)
+    if (whole == 11 and digits[0] in "78") or (whole == 12 and "+" in start.group()):
+        return _glue(a, b, 0.9, _PHONES, " ")
+    return _glue(a, b, 0.75, _PHONES, " ") if whole == 10 and digits[0] == "7" and len(digits) >= 3 else None
+
+
+def _host_joint(a: str, b: str, low_a: str, low_b: str) -> Joint | None:
+    """A host name over two lines: cut at a dot or a hyphen."""
+    if not _HOST_END.search(low_a):
+        return None
+    if re.match(r"\.[a-z]{2,}", low_b) and not re.search(r"[@/]\S*$", low_a):
+        return _glue(a, b, 0.9, _HOSTS)
+    return _glue(a, b, 0.85, _HOSTS) if low_a[-1] in ".-" and re.match(r"[a-z0-9.-]+\b", low_b) else None
 
 
 def joint(a: str, b: str) -> Joint | None:
     """Whether line ``b`` continues line ``a`` (both cleaned), and their common text; None when they are two."""
     a, b = a.rstrip(), b.lstrip()
     low_a, low_b = View.of(a).latin, View.of(b).latin
-    if not a or not b or low_b[0] in "@©®" or re.match(r"https?:|t\.me|www\.|\+\d", low_b):
+    if not a or not b or low_b[0] in "@©®" or _NEW_START.match(low_b):
         return None
     keyword = _KEYWORD_LINE.fullmatch(View.of(a).lower)
     if keyword and re.fullmatch(r"\s*[a-z0-9_.*-]{4,40}\s*", low_b) and any(c.isdigit() or c in "_." for c in low_b):
-        return _glue(keyword["word"] + ":", b, 0.85, " ", remark=False)
+        return _glue(keyword["word"] + ":", b, 0.85, _NAMED, " ", remark=False)
     if _UNFINISHED_LINK.search(low_a):
-        return _glue(a, b, 0.95)
-    invite, rest = _INVITE_START.search(a), _HASH_END.match(b)
-    if invite and rest and len(invite["hash"]) + len(rest["hash"]) in INVITE_LENGTHS:
-        return _glue(a, rest["hash"], 0.97)
+        return _glue(a, b, 0.95, _LINKED)
     if low_a[-1] in "@©®":
-        return _glue(a, b, 0.9) if _NAME_PART.match(low_b) else None
-    number = _PHONE_START.search(a)
-    if number and _DIGIT_LINE.match(b):
-        whole = _digits(number.group()) + _digits(b)
-        return _glue(a, b, 0.9, " ") if whole == 11 or (whole == 12 and "+" in a) else None
-    if low_b[0] == "." and _HOST_END.search(low_a) and re.match(r"\.[a-z]{2,}", low_b) and not re.search(r"[@/]\S*$", low_a):
-        return _glue(a, b, 0.9)
-    if low_a[-1] in ".-" and _HOST_END.search(low_a) and re.match(r"[a-z0-9.-]+\b", low_b):
-        return _glue(a, b, 0.85)
-    return _name_joint(a, b, low_a, low_b)
+        return _glue(a, b, 0.9, _NAMES) if _NAME_PART.match(low_b) else None
+    if _PAGE_LINK.search(low_a) and re.fullmatch(r"[a-z0-9_.]*[0-9_][a-z0-9_.]*", low_b):
+        return _glue(a, b, 0.85, _LINKED)
+    return _invite_joint(a, b) or _phone_joint(a, b) or _host_joint(a, b, low_a, low_b) or _name_joint(a, b, low_a, low_b)
 
 
 def _claims(a: Weighted, b: Weighted, lines: tuple[int, int], source: Source, found: dict[tuple[str, str], Claim]) -> None:
@@ -100,7 +133,7 @@ def _claims(a: Weighted, b: Weighted, lines: tuple[int, int], source: Source, fo
         return
     offset = len(view_b.text) - len(view_b.text.lstrip())
     for item in scan(seam.text, source):
-        if item.end <= seam.boundary or item.start >= seam.boundary:
+        if item.end <= seam.boundary or item.start >= seam.boundary or item.kind not in seam.kinds:
             continue
         key = (item.kind.value, item.value)
         claim = found.get(key)

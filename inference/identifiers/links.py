@@ -8,6 +8,8 @@ from ...contract import IdentifierKind
 from . import darknet, social, telegram, web
 
 _PARTS = re.compile(r"^(?:https?:/{0,2})?(?:[^/?#@\s]*@)?(?P<host>[^/?#:\s]+)(?::\d{1,5})?(?P<rest>[/?#].*)?$", re.IGNORECASE)
+_ONLY_KNOWN = frozenset("wa.me api.whatsapp.com chat.whatsapp.com signal.me signal.group threema.id matrix.to ig.me".split())
+"""Hosts that hold nothing but contacts: an address there that is no contact is a broken one."""
 _TELEGRAM_PATHS = frozenset({"addlist", "c"})
 
 
@@ -32,6 +34,8 @@ def resolve(link: str) -> tuple[IdentifierKind, str] | None:
     known = social.parse_link(host, rest)
     if known:
         return known
+    if host in _ONLY_KNOWN:
+        return None
     url = web.canonical_url(link)
     if telegram.is_telegram_host(host) and (rest.strip("/").split("/")[0] not in _TELEGRAM_PATHS or rest.count("/") < 2):
         return None

@@ -111,7 +111,8 @@ def _repair(name: str) -> tuple[str, float]:
 
 def _zero_context(name: str, i: int) -> float:
     """Probability that the ``0`` or ``o`` at ``i`` is an ``o``, from its neighbours alone."""
-    left, right = name[i - 1 : i], name[i + 1 : i + 2]
+    left = name[:i].rstrip("0")[-1:]
+    right = name[i + 1 :].lstrip("0")[:1]
     if i == 0 or (left.isalpha() and right.isalpha()):
         return 0.8
     if left == "_" and right.isalpha():

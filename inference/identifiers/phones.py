@@ -52,6 +52,8 @@ def _parse_international(digits: str) -> Phone | None:
         return Phone(e164, True, phonenumbers.region_code_for_number(number) or "")
     if len(digits) == 11 and digits.startswith("77"):
         return Phone(e164, False, "KZ")
+    if len(digits) == 12 and number.country_code in (996, 998) and digits[3] in "235679":
+        return Phone(e164, False, regions[0])
     return None
 
 

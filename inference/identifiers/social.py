@@ -27,11 +27,12 @@ _MATRIX = re.compile(r"@(?P<local>[a-z0-9._=/+-]{1,200}):(?P<server>[a-z0-9-]+(?
 _INSTAGRAM_PATHS = frozenset("p reel reels explore stories tv accounts direct about legal".split())
 _VK_PATHS = frozenset("feed im video audio photo wall app join login away.php share.php search".split())
 
+_SEP = r"(?:\s?[:;=@→-]+\s?@?\s?|\s+@?\s?)"
 _KEYWORDS: tuple[tuple[IdentifierKind, re.Pattern[str]], ...] = (
-    (IdentifierKind.INSTAGRAM, re.compile(r"(?<!\w)(?:inst(?:a|agram)?|инст(?:а|аграм+)?|ig)\s?[:;=@→-]?\s?@?\s?(?=[a-z0-9_])")),
+    (IdentifierKind.INSTAGRAM, re.compile(rf"(?<!\w)(?:inst(?:agram|a)?|инст(?:аграм{{1,2}}|а)?|ig){_SEP}(?=[a-z0-9_])")),
     (IdentifierKind.VK, re.compile(r"(?<!\w)(?:vk|вк|vkontakte|вконтакте)\s?[:;=@→-]\s?@?\s?(?=[a-z0-9_])")),
-    (IdentifierKind.SIGNAL, re.compile(r"(?<!\w)(?:signal|сигнал)\s?[:;=@→-]?\s?@?\s?(?=[a-z_])")),
-    (IdentifierKind.THREEMA, re.compile(r"(?<!\w)(?:threema|трима|тхрима)(?:\s?id)?\s?[:;=@→-]?\s?(?=[a-z0-9*])")),
+    (IdentifierKind.SIGNAL, re.compile(rf"(?<!\w)(?:signal|сигнал){_SEP}(?=[a-z_])")),
+    (IdentifierKind.THREEMA, re.compile(rf"(?<!\w)(?:threema|трима|тхрима)(?:\s?id)?{_SEP}(?=[a-z0-9*])")),
     (IdentifierKind.JABBER, re.compile(r"(?<!\w)(?:jabber|xmpp|jid|otr|жаб+а|джаб+ер)\s?[:;=→-]?\s?")),
 )
 _NAME = re.compile(r"[^\s,;|()<>«»\"]+")

@@ -27,7 +27,9 @@ RESERVED_LABELS = frozenset(
 RESERVED_PATHS = RESERVED_LABELS | frozenset("bg c folder iv msg msg_url newbot s stars".split())
 """First segments of ``t.me/…`` that are not names."""
 INVITE_LENGTHS = frozenset({16, 22})
-"""Lengths of invite hashes in use; a painted hash of another length has lost or gained a character."""
+"""Lengths of invite hashes in use."""
+_INVITE_FORMS = {16: 1.0, 22: 1.0, 18: 0.75, 20: 0.75, 24: 0.7}
+"""How likely a painted hash of this length is whole; any other has lost or gained a character."""
 MENTION_LENGTH = 5
 """Shortest name that a bare ``@name`` may have (tdlib's mention finder)."""
 
@@ -161,8 +163,8 @@ def _painted_invite(view: View, start: int, at: int, source: Source, form: float
     value, end = match.group(), match.end()
     if value.isdigit():
         return [Found(IdentifierKind.PHONE, "+" + value, start, end, (at, end), form * (0.9 if 9 <= len(value) <= 15 else 0.2))]
-    if source is Source.PAINTED and len(value) not in INVITE_LENGTHS:
-        form *= _ODD_INVITE_FORM
+    if source is Source.PAINTED:
+        form *= _INVITE_FORMS.get(len(value), _ODD_INVITE_FORM)
     return [Found(IdentifierKind.TELEGRAM_INVITE, "+" + value, start, end, (at, end), form)]
 
 
@@ -250,7 +252,7 @@ def _find_mentions(view: View, source: Source, spans: list[tuple[int, int]]) -> 
     return out
 
 
-_STOP_WORDS = frozenset(
+STOP_WORDS = frozenset(
     skeleton(w)
     for w in "shop store work bot channel kanal канал бот магазин market legal stuff best here tut тут пиши ищи работа "
     "жумыс group chat чат группа whatsapp viber instagram signal telegram telega site сайт online онлайн".split()
@@ -259,12 +261,13 @@ _STOP_WORDS = frozenset(
 
 def _anchored_form(view: View, match: re.Match[str], piece: str) -> float:
     """How surely a bare word after an anchor such as ``тг:`` is a name: a colon, a digit or an underscore speak for it."""
-    if skeleton(piece) in _STOP_WORDS:
+    if skeleton(piece) in STOP_WORDS:
         return 0.0
     colon = any(c in ":;=>→-" for c in match["sep"])
     marked = any(c.isdigit() or c == "_" for c in piece)
     clean_word = match["word"] not in ("t6", "tr", "7r", "7g", "тr", "тg")
-    form = 0.93 if colon and marked else 0.85 if colon else 0.88 if marked else 0.45
+    whole = not view.text[match.end() + len(piece) :].strip() and len(piece) >= 6
+    form = 0.93 if colon and marked else 0.85 if colon else 0.88 if marked else 0.62 if whole else 0.4
     return form if clean_word else form * 0.8
 
 

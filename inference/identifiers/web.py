@@ -35,7 +35,7 @@ _EXTRACT = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, fallback_t
 
 _LETTER = "a-z0-9а-яёәғқңөұүһіїєґ"
 _LABEL = rf"[{_LETTER}](?:[{_LETTER}_-]{{0,61}}[{_LETTER}])?"
-_SCHEME = r"(?:[hн][tт7]{1,2}[pр]\s?[s5ѕ]?\s?[:;.,]?\s?[/|\\l1]{1,3}\s?|https?:\s?)"
+_SCHEME = r"(?:[hн][tт7]{1,2}[pр]\s?[s5ѕ]?\s?[:;.,]?\s?(?:/{1,3}|[|\\l1]{2})\s?|https?:\s?)"
 _WWW = r"(?:w{3}|vvw|wvv)\s?[.,]\s?"
 _PATH = r"(?P<port>:\d{2,5})?(?P<path>[/?][^\s<>\"«»]*)?"
 _STRICT = re.compile(rf"(?<![\w@.-])(?P<host>{_LABEL}(?:\.{_LABEL})+)(?![\w@-]){_PATH}")
@@ -175,7 +175,7 @@ def _bare_form(host: str, labels: list[str], view: View, start: int) -> float:
     if not unicode_last.isascii():
         form = 0.88 if unicode_last in CYRILLIC_SUFFIXES or last in COMMON_SUFFIXES else 0.3
     else:
-        form = 0.93 if last in COMMON_SUFFIXES else 0.5
+        form = 0.93 if last in COMMON_SUFFIXES else 0.62 if len(domain) >= 5 else 0.45
     if re.search(r"[a-z0-9_-]\s$", view.latin[:start]):  # a hyphen or underscore read as a space?
         form *= 0.6
     return form
