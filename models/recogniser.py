@@ -78,12 +78,8 @@ class OnnxRecogniser:
         firsts = [None if table is None else best_path(table, self.alphabet, self.settings.decode) for table in upright]
         doubtful = [first is not None and confidence_of(first) < self.settings.turn_below for first in firsts]
         # grey values and contrast of a crop are the same either way up, so the prepared picture can be turned
-        turned = self._run(
-            [
-                picture[::-1, ::-1] if again and picture is not None else None
-                for picture, again in zip(pictures, doubtful, strict=True)
-            ]
-        )
+        again = [picture if doubt else None for picture, doubt in zip(pictures, doubtful, strict=True)]
+        turned = self._run([None if picture is None else picture[::-1, ::-1] for picture in again])
         return [self._choose(*found) for found in zip(upright, firsts, turned, strict=True)]
 
     def _run(self, pictures: Sequence[NDArray[np.float32] | None]) -> list[LogProbs | None]:

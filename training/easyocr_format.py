@@ -2,7 +2,7 @@
 
 ::
 
-    reader = easyocr.Reader(["en"], detector=False, recog_network="tagtrace", download_enabled=False,
+    reader = easyocr.Reader(["en"], detector=False, recog_network="tagtrace_line", download_enabled=False,
                             user_network_directory=folder, model_storage_directory=folder, quantize=False)
     reader.recognize(grey_picture, allowlist=ALPHABET)
 
@@ -22,15 +22,16 @@ import yaml
 from ..models.alphabet import ALPHABET
 from . import recogniser_net
 
-NETWORK = "tagtrace"
-"""The ``recog_network`` under which EasyOCR finds the files."""
+NETWORK = "tagtrace_line"
+"""The ``recog_network`` under which EasyOCR finds the files. Not ``tagtrace``: EasyOCR imports the module of that name, which
+would be this package."""
 
 LANGUAGES = ("en", "ru", "be", "bg", "uk", "mn")
 """Language codes that EasyOCR may be opened with; it has none for Kazakh."""
 
 
 def export_easyocr(model: recogniser_net.Model, folder: str | Path, height: int) -> None:
-    """Write ``tagtrace.py``, ``tagtrace.yaml`` and ``tagtrace.pth`` to ``folder``; ``height`` is the input's, in pixels."""
+    """Write ``tagtrace_line.py``, ``.yaml`` and ``.pth`` to ``folder``; ``height`` is the input's, in pixels."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(recogniser_net.__file__, folder / f"{NETWORK}.py")

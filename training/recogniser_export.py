@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,16 +31,19 @@ def export_onnx(model: Model, path: str | Path, crop: CropSettings) -> float:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     model = model.eval().to(memory_format=torch.contiguous_format)
-    torch.onnx.export(
-        model,
-        (torch.zeros(2, 1, crop.height, 160),),
-        str(path),
-        input_names=["pictures"],
-        output_names=["logits"],
-        dynamic_axes={"pictures": {0: "n", 3: "width"}, "logits": {0: "n", 1: "steps"}},
-        opset_version=OPSET,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # the exporter that replaces this one needs a further library and writes a larger graph
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model,
+            (torch.zeros(2, 1, crop.height, 160),),
+            str(path),
+            input_names=["pictures"],
+            output_names=["logits"],
+            dynamic_axes={"pictures": {0: "n", 3: "width"}, "logits": {0: "n", 1: "steps"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
     graph = onnx.load(str(path))
     onnx.helper.set_model_props(graph, {"alphabet": ALPHABET, "crop": json.dumps(asdict(crop))})
     onnx.checker.check_model(graph)
