@@ -90,7 +90,7 @@ def _viterbi(log_probs: LogProbs, columns: list[int]) -> NDArray[np.intp] | None
     for number in range(len(log_probs) - 1, 0, -1):
         state -= int(came[number, state])
         states.append(state)
-    return label[np.array(states[::-1], np.intp)]
+    return np.asarray(label[np.array(states[::-1], np.intp)])
 
 
 def _chars(log_probs: LogProbs, path: NDArray[np.intp], alphabet: str, settings: DecodeSettings) -> tuple[Char, ...]:
