@@ -13,6 +13,7 @@ a disk busy with reading, and a crop is found by a seek.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any, BinaryIO, Self
 
 import cv2
 import numpy as np
+import PIL.Image
 
 from ..contract import Image, TagtraceError
 
@@ -30,7 +32,7 @@ DEFAULT_SHARD_CROPS = 5000
 DEFAULT_JPEG_QUALITY = 92
 """Quality (0..100) of the stored JPEG: high, because the crops have been through the JPEG of their photo already."""
 
-_REQUIRED = {"offset": int, "length": int, "text": str, "width": int, "height": int}
+_REQUIRED = {"offset": int, "length": int, "text": str}
 
 
 class LineShardWriter:
@@ -151,6 +153,7 @@ class LineShards:
         if not crops.exists():
             raise TagtraceError(f"{crops}: missing, though {path.name} describes its crops; copy both files of the shard")
         size = crops.stat().st_size
+        unsized: list[int] = []
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             try:
                 row = json.loads(line)
@@ -163,7 +166,23 @@ class LineShards:
                 raise TagtraceError(f"{path}:{number}: the crop lies outside {crops.name} ({size} bytes); write the shard again")
             self.rows.append(row)
             self._where.append(len(self._files))
+            if not (isinstance(row.get("width"), int) and isinstance(row.get("height"), int)):
+                unsized.append(len(self.rows) - 1)
         self._files.append(crops)
+        for index in unsized:
+            self.rows[index]["width"], self.rows[index]["height"] = self._size(index)
+
+    def _size(self, index: int) -> tuple[int, int]:
+        """Width and height of a crop from its own header, for shards that do not say."""
+        try:
+            with PIL.Image.open(io.BytesIO(self.encoded(index))) as picture:
+                return picture.size
+        except OSError as error:
+            raise self._broken(index) from error
+
+    def _broken(self, index: int) -> TagtraceError:
+        path, offset = self._files[self._where[index]], self.rows[index]["offset"]
+        return TagtraceError(f"{path}: the crop at byte {offset} is not a picture; write the shard again")
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -173,8 +192,7 @@ class LineShards:
         row = self.rows[index]
         picture = cv2.imdecode(np.frombuffer(self.encoded(index), np.uint8), cv2.IMREAD_COLOR)
         if picture is None:
-            path = self._files[self._where[index]]
-            raise TagtraceError(f"{path}: the crop at byte {row['offset']} is not a picture; write the shard again")
+            raise self._broken(index)
         return np.ascontiguousarray(picture[:, :, ::-1]).astype(np.uint8, copy=False), row
 
     def __iter__(self) -> Iterator[tuple[Image, dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,14 @@ def test_random_access_and_pickling(tmp_path: Path) -> None:
     copied = pickle.loads(pickle.dumps(shards))
     assert np.array_equal(copied[0][0], shards[0][0])
     assert copied.encoded(1)[:2] == b"\xff\xd8"
+
+
+def test_crops_without_a_size_tell_it_themselves(tmp_path: Path) -> None:
+    write(tmp_path, 2)
+    rows = tmp_path / "shard-00000.jsonl"
+    rows.write_text(re.sub(r'"width": \d+, "height": \d+, ', "", rows.read_text()))
+    assert "width" not in rows.read_text()
+    assert [(r["width"], r["height"]) for r in LineShards(tmp_path).rows] == [(60, 48), (67, 48)]
 
 
 def test_writers_share_a_folder_and_runs_append(tmp_path: Path) -> None:
