@@ -1,0 +1,205 @@
+"""Worker processes that may die: the photo in their hands fails, a new one takes their place, the rest goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from ..contract import BrokenInstallationError, ExitCode, Failure, FailureCode, TagtraceError
+from .files import OutputError
+from .records import Json, analysis_to_json
+from .worker import Broken, Ready, Scored, Task, WorkerSpec, failed, work
+
+_END_WAIT_S = 5.0
+_LAST_BREATH_S = 0.5
+_MOST_DEAD_STARTS = 3
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    ready: bool = False
+    task: Task | None = None
+    deadline: float = 0.0
+
+
+class WorkerPool:
+    """``count`` processes that score photos. Use it in a ``with`` block: leaving it ends the processes, however it is left."""
+
+    def __init__(self, spec: WorkerSpec, count: int) -> None:
+        self._spec = spec
+        self._context = multiprocessing.get_context("spawn")
+        self._workers: list[_Worker] = []
+        self._count = max(1, count)
+        self._dead_starts = 0
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def start(self) -> Ready:
+        """Start the first worker and wait until its models are loaded; the others start when there is work.
+
+        Raises what the worker could not do: ``BrokenInstallationError`` or another ``TagtraceError``.
+        """
+        self._add()
+        worker = self._workers[0]
+        while True:
+            message = self._next_message(worker)
+            if isinstance(message, Ready):
+                worker.ready = True
+                return message
+            if message is not None:
+                raise AssertionError(f"a worker began with {type(message).__name__}")
+            self._bury(worker)
+            self._add()
+            worker = self._workers[0]
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Json]]:
+        """Score all tasks; each comes back once, with its record, in the order in which they get done."""
+        waiting = iter(tasks)
+        todo = next(waiting, None)
+        while len(self._workers) < self._count and todo is not None:
+            self._add()
+        while True:
+            for worker in self._workers:
+                if worker.ready and worker.task is None and todo is not None:
+                    self._give(worker, todo)
+                    todo = next(waiting, None)
+            if todo is None and all(worker.task is None for worker in self._workers):
+                return
+            yield from self._collect()
+
+    def _collect(self) -> Iterator[tuple[Task, Json]]:
+        """Wait until something happens, and give what got done by it."""
+        busy = [worker for worker in self._workers if worker.task is not None or not worker.ready]
+        timeout = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
+        happened = set(wait([worker.connection for worker in busy], timeout))
+        for worker in busy:
+            late = time.monotonic() >= worker.deadline
+            if worker.connection not in happened and not late:
+                continue
+            message = self._receive(worker) if worker.connection in happened else None
+            if isinstance(message, Ready):
+                worker.ready = True
+            elif isinstance(message, Scored) and worker.task is not None:
+                task, worker.task = worker.task, None
+                yield task, message.record
+            else:
+                yield from self._replace(worker, late)
+
+    def _replace(self, worker: _Worker, late: bool) -> Iterator[tuple[Task, Json]]:
+        """A worker died or hangs: its photo fails, and a new worker takes its place."""
+        task = worker.task
+        why = self._bury(worker)
+        self._add()
+        if task is not None:
+            if late:
+                why = f"took longer than {self._spec.settings.run.photo_timeout_s:g} s"
+            message = f"{task.name}: the worker {why} while it analysed this photo; run again with --resume and fewer --workers"
+            yield task, analysis_to_json(failed(task, Failure(FailureCode.INTERNAL, message)), None)
+
+    def _add(self) -> None:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=work, args=(theirs, self._spec), name="tagtrace-worker", daemon=True)
+        with _interrupts_ignored():
+            process.start()
+        # The worker's end is closed here, so that its death closes the pipe.
+        theirs.close()
+        self._workers.append(_Worker(process, ours, deadline=time.monotonic() + self._spec.settings.run.start_timeout_s))
+
+    def _give(self, worker: _Worker, task: Task) -> None:
+        worker.task = task
+        worker.deadline = time.monotonic() + self._spec.settings.run.photo_timeout_s
+        # A worker that is dead already shows when its answer is read.
+        with contextlib.suppress(OSError):
+            worker.connection.send(task)
+
+    def _next_message(self, worker: _Worker) -> Ready | Scored | None:
+        left = max(0.0, worker.deadline - time.monotonic())
+        return self._receive(worker) if worker.connection.poll(left) else None
+
+    def _receive(self, worker: _Worker) -> Ready | Scored | None:
+        """The next message, or None when the worker is dead. Raises what no other worker could do either."""
+        try:
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            return None
+        if isinstance(message, Broken):
+            raise _ERRORS.get(message.exit_code, TagtraceError)(message.message)
+        assert isinstance(message, (Ready, Scored))
+        return message
+
+    def _bury(self, worker: _Worker) -> str:
+        """Take a worker out, and tell how it ended. Workers that die before they are ready end the run after some tries."""
+        self._workers.remove(worker)
+        # One that died by itself needs a moment until its exit code is known.
+        worker.process.join(_LAST_BREATH_S)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join(_END_WAIT_S)
+        why = _ending(worker.process.exitcode)
+        worker.connection.close()
+        if worker.ready:
+            self._dead_starts = 0
+        else:
+            self._dead_starts += 1
+            if self._dead_starts >= _MOST_DEAD_STARTS:
+                raise BrokenInstallationError(
+                    f"workers die while they load the models ({why}); try fewer --workers, or check memory and installation"
+                )
+        return why
+
+    def _end(self) -> None:
+        for worker in self._workers:
+            # Idle ones leave by themselves; busy ones are of no use any more.
+            if worker.task is None and worker.ready:
+                with contextlib.suppress(OSError):
+                    worker.connection.send(None)
+            else:
+                worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(_END_WAIT_S)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join(_END_WAIT_S)
+            worker.connection.close()
+        self._workers.clear()
+
+
+_ERRORS: dict[ExitCode, type[TagtraceError]] = {
+    ExitCode.BROKEN_INSTALLATION: BrokenInstallationError,
+    ExitCode.NOTHING_SCORED: OutputError,
+}
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Processes started in here ignore Ctrl-C from their first moment: it is the parent that decides what it means."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _ending(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+        hint = " (perhaps the memory ran out)" if name == "SIGKILL" else ""
+        return f"was killed by {name}{hint}"
+    return f"ended with code {code}"

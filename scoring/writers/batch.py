@@ -1,0 +1,52 @@
+"""What every writer is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...contract import Identifier, Link
+from ...linking.shops import Shops, advert_shop
+from ..records import AdvertResult, PhotoResult
+from ..settings import RunSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All results of a run in the order of their files, and what is needed to tell about them.
+
+    ``settings`` are those that decided the results (in every record of ``results.jsonl``); ``crops`` is the folder with the
+    adverts' pictures (see ``worker.crop_path``).
+    """
+
+    results: tuple[PhotoResult, ...]
+    shops: Shops
+    settings: Mapping[str, object]
+    run: RunSettings
+    crops: Path
+
+    def shop_name(self, shop_id: str | None) -> str:
+        """The name of a listed shop, or nothing."""
+        return self.shops.names.get(shop_id or "", "")
+
+
+def advert_text(advert: AdvertResult) -> str:
+    """The lines of an advert in reading order, one below the other."""
+    return "\n".join(line.reading.text for line in advert.advert.lines)
+
+
+def advert_confidence(advert: AdvertResult) -> float:
+    """How sure an advert is: its best identifier, or without any its best line."""
+    sure = [identifier.confidence for identifier in advert.advert.identifiers]
+    return max(sure or [min(line.confidence, line.reading.confidence) for line in advert.advert.lines] or [0.0])
+
+
+def shop_of(advert: AdvertResult) -> str | None:
+    """The shop an advert is linked to, or None."""
+    return advert_shop(advert.links)
+
+
+def linked(advert: AdvertResult) -> list[tuple[Identifier, Link]]:
+    """The identifiers of an advert with their links."""
+    return list(zip(advert.advert.identifiers, advert.links, strict=True))
