@@ -17,38 +17,38 @@ from ..contract import Image
 
 @dataclass(frozen=True, slots=True)
 class AugmentSettings:
-    """How often (probability per crop) and how strongly crops are changed."""
+    """How often (probability per crop) and how strongly crops are changed; gently, as the generator has aged them already."""
 
-    corner: float = 0.06
+    corner: float = 0.035
     """Standard deviation of each corner's shift, in crop heights."""
-    margin: float = 0.12
-    """Largest random margin added above and below, in crop heights; as much again at the ends; a third of it may be cut off."""
-    slant: float = 0.18
+    margin: float = 0.1
+    """Largest random margin added above and below, in crop heights; twice as much at the ends; a sixth of it may be cut off."""
+    slant: float = 0.12
     """Largest horizontal shift between top and bottom, in crop heights."""
-    wave: float = 0.12
+    wave: float = 0.08
     """Probability of a wavy baseline."""
-    shrink: float = 0.25
+    shrink: float = 0.15
     """Probability of going through a low resolution."""
     shrink_px: tuple[float, float] = (11.0, 26.0)
     """Heights in pixels of that low resolution."""
-    blur: float = 0.2
-    motion: float = 0.12
-    noise: float = 0.3
-    shade: float = 0.25
-    gamma: float = 0.3
+    blur: float = 0.12
+    motion: float = 0.08
+    noise: float = 0.2
+    shade: float = 0.15
+    gamma: float = 0.2
     swap: float = 0.25
     """Probability of exchanging the colour channels."""
-    invert: float = 0.15
-    jpeg: float = 0.15
-    cover: float = 0.12
+    invert: float = 0.12
+    jpeg: float = 0.1
+    cover: float = 0.08
     """Probability of a scratch or spot over the text."""
 
 
 def warp(crop: Image, width: int, height: int, settings: AugmentSettings, rng: np.random.Generator) -> Image:
     """The crop at ``width`` x ``height`` with loose corners, margins and slant, as a detector would cut it."""
     h, w = crop.shape[:2]
-    top, bottom = rng.uniform(-settings.margin / 3, settings.margin, 2) * h
-    left, right = rng.uniform(-settings.margin / 3, 2 * settings.margin, 2) * h
+    top, bottom = rng.uniform(-settings.margin / 6, settings.margin, 2) * h
+    left, right = rng.uniform(-settings.margin / 6, 2 * settings.margin, 2) * h
     source = np.array([[-left, -top], [w + right, -top], [w + right, h + bottom], [-left, h + bottom]], np.float32)
     source += (
         rng.normal(0.0, settings.corner * h, (4, 2)).astype(np.float32).clip(-2 * settings.corner * h, 2 * settings.corner * h)
