@@ -4,20 +4,29 @@ import importlib.util
 import json
 import random
 import string
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+import typer
+from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image as PillowImage
+from typer.testing import CliRunner
 
-from tagtrace.contract import IdentifierKind, Quad, Resource, TagtraceError
-from tagtrace.datasets.truth import AdvertTruth, DistractorTruth, LineTruth, PhotoTruth, read_truth
+from tagtrace.contract import IdentifierKind, Image, ModelInfo, Quad, Reading, Region, RegionKind, Resource, TagtraceError
+from tagtrace.datasets.truth import AdvertTruth, DistractorTruth, LineTruth, PhotoTruth, read_truth, write_truth
+from tagtrace.training.commands_evaluate import evaluate as evaluate_command
+from tagtrace.training.evaluate import evaluate, write_evaluation
+from tagtrace.training.evaluate_parts import evaluate_detector, evaluate_recogniser
 from tagtrace.training.matching import comparable, match_photo, overlap, scored_kinds, true_identifiers
 from tagtrace.training.metrics import score, score_clusters
 from tagtrace.training.predictions import FoundAdvert, FoundIdentifier, FoundLine, Prediction, parse_prediction, read_predictions
+from tagtrace.training.slices import Slice, confusions, script, slice_lines, slice_photos
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "walls3d"
 
@@ -303,3 +312,224 @@ def test_bad_predictions_are_reported_with_file_and_line(tmp_path: Path, record:
 
 def test_a_prediction_may_name_its_photo_by_path() -> None:
     assert parse_prediction({"file": "/data/night/a.jpg"}, "x").file == "a.jpg"
+
+
+# --- slices and confusions --------------------------------------------------------------------------
+
+
+def one(slices: list[Slice], of: str, name: str) -> Slice:
+    (wanted,) = (s for s in slices if (s.of, s.name) == (of, name))
+    return wanted
+
+
+def test_slices_count_each_legible_line_once_per_dimension() -> None:
+    truth = photo(
+        "a.jpg",
+        advert(
+            line("@snow_qala", 0, 0, height_px=14.0, evasion="upper"),
+            line("ҚЫЗМЕТ", 0, 50, kind="word", height_px=14.0),
+            line("лист", 0, 100, kind="word", height_px=200.0),
+            line("smear", 0, 150, legible=False),
+        ),
+        yaw=-25.0,
+        light="night",
+    )
+    prediction = Prediction("a.jpg", (found("@snow_gala", quad(0, 0)), found("лист", quad(0, 100))), (handle("snow_qala"),))
+    slices = slice_lines([match_photo(truth, prediction)])
+    for of in {s.of for s in slices}:
+        assert sum(s.lines for s in slices if s.of == of) == 3
+        assert sum(s.identifiers for s in slices if s.of == of) == 1
+    small = one(slices, "height", "12-16 px")
+    assert (small.lines, small.found, small.recall, small.cer) == (2, 1, 0.5, 0.1)
+    assert (small.exact, small.identifier_recall) == (0, 1)
+    assert one(slices, "height", "96+ px").exact == 1
+    assert one(slices, "yaw", "20-30 deg").lines == 3
+    assert one(slices, "pitch", "unknown").lines == 3
+    assert [s.name for s in slices if s.of == "script"] == ["cyrillic", "kazakh", "latin"]
+    assert one(slices, "evasion", "upper").exact_identifiers == 1
+    assert one(slices, "light", "night").found == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("@snow", "latin"), ("Клад", "cyrillic"), ("ЖҰМЫС", "kazakh"), ("ТГ: @x", "mixed"), ("+7 749", "none")],
+)
+def test_scripts(text: str, expected: str) -> None:
+    assert script(text) == expected
+
+
+def test_false_alarms_are_sliced_by_what_the_photo_shows() -> None:
+    bare = photo("a.jpg", negative_kind="bare")
+    match = match_photo(bare, Prediction("a.jpg", (found("wall", quad(0, 0)),), (handle("wall_1"),)))
+    (shows,) = (s for s in slice_photos([match]) if s.of == "shows")
+    assert (shows.name, shows.photos, shows.false_lines, shows.precision) == ("bare", 1, 1, 0)
+
+
+def test_characters_are_aligned_to_find_confusions() -> None:
+    pairs = [("snow_qala", "snow_gala"), ("QALA", "gala"), ("oasis38", "oasis3"), ("abc", "abxc"), ("ночь", "другое слово")]
+    by_pair = {(c.truth, c.read): (c.count, c.share) for c in confusions(pairs)}
+    assert by_pair == {("q", "g"): (2, 1.0), ("8", ""): (1, 1.0), ("", "x"): (1, None)}
+    assert confusions(pairs)[0].truth == "q", "the most frequent one comes first"
+
+
+# --- the report and the pictures ----------------------------------------------------------------------
+
+
+def paint(path: Path, colour: tuple[int, int, int]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PillowImage.new("RGB", (640, 480), colour).save(path)
+
+
+def test_evaluation_writes_numbers_a_report_and_pictures_of_the_misses(tmp_path: Path) -> None:
+    photos = [
+        photo("a.jpg", advert(line("@snow_qala", 0, 0), line("КЛАД | СКЛАД", 0, 50, kind="word"))),
+        photo("b.jpg", advert(line("@fog_kz1", 0, 0), wall="W2", shop="S2")),
+    ]
+    paint(tmp_path / "photos/a.jpg", (200, 30, 30))
+    paint(tmp_path / "photos/b.jpg", (30, 30, 200))
+    lines = (found("@snow_gala", quad(0, 0)), found("rust", quad(400, 400)))
+    predictions = {"a.jpg": Prediction("a.jpg", lines, (handle("snow_gala"),))}
+    evaluation = evaluate(photos, predictions)
+    write_evaluation(evaluation, tmp_path / "out", tmp_path / "photos", "Walls")
+    names = {p.name for p in (tmp_path / "out").iterdir()}
+    sheets = {"missed_identifiers.png", "false_identifiers.png", "missed_lines.png", "misread_lines.png", "false_lines.png"}
+    assert names == {"metrics.json", "report.md", *sheets}
+    written = json.loads((tmp_path / "out/metrics.json").read_text(encoding="utf-8"))
+    assert written["detection"]["tp"] == 1 and written["identifiers"]["all"]["missed_by_one_char"] == 1
+    assert written["confusions"][0] == {"truth": "q", "read": "g", "count": 1, "share": 1.0}
+    assert [m["truth"] for m in written["misses"]["missed_identifiers"]] == ["@snow_qala [telegram]", "@fog_kz1 [telegram]"]
+    report = (tmp_path / "out/report.md").read_text(encoding="utf-8")
+    assert "# Walls" in report and "![missed_lines](missed_lines.png)" in report and "КЛАД \\| СКЛАД" in report
+    sheet = np.asarray(PillowImage.open(tmp_path / "out/missed_lines.png"))
+    colours = {tuple(int(v) // 40 for v in sheet[30, x]) for x in (20, 500)}
+    assert colours == {(5, 0, 0), (0, 0, 5)}, "the crops come from their photos"
+
+
+def test_a_photo_that_cannot_be_shown_does_not_stop_the_report(tmp_path: Path) -> None:
+    photos = [photo("gone.jpg", advert(line("@snow_qala", 0, 0)))]
+    write_evaluation(evaluate(photos, {}), tmp_path, tmp_path)
+    assert (tmp_path / "missed_lines.png").exists()
+    perfect = {"gone.jpg": Prediction("gone.jpg", (found("@snow_qala", quad(0, 0)),), (handle("snow_qala"),))}
+    write_evaluation(evaluate(photos, perfect), tmp_path / "clean", tmp_path)
+    assert {p.name for p in (tmp_path / "clean").iterdir()} == {"metrics.json", "report.md"}
+
+
+# --- the command, and models alone --------------------------------------------------------------------
+
+
+class ByColour:
+    """A recogniser that knows one word per colour of the wall."""
+
+    info = ModelInfo("recogniser", "by-colour", "0" * 64)
+
+    def read(self, crops: Sequence[Image]) -> list[Reading]:
+        return [Reading("@snow_qala" if crop[:, :, 0].mean() > 100 else "@fog_kz7", 0.9) for crop in crops]
+
+
+class Upright:
+    """A detector that finds the same line and code in every picture."""
+
+    info = ModelInfo("detector", "upright", "0" * 64)
+
+    def detect(self, images: Sequence[Image]) -> list[list[Region]]:
+        code = Region(RegionKind.CODE, quad(300, 300, 50, 50), 0.8)
+        return [[Region(RegionKind.LINE, quad(3, 1), 0.9), code] for _ in images]
+
+
+@pytest.fixture
+def walls(tmp_path: Path) -> tuple[Path, list[PhotoTruth]]:
+    """Two photos in a folder, one with a code, and their truth."""
+    code = line("https://t.me/fog_kz1", 300, 300, kind="qr", canonical="fog_kz1", quad=quad(300, 300, 50, 50))
+    photos = [
+        photo("a.jpg", advert(line("@snow_qala", 0, 0), line("КЛАД", 0, 60, kind="word", legible=False))),
+        photo("b.jpg", advert(line("@fog_kz1", 0, 0), code, wall="W2", shop="S2")),
+    ]
+    paint(tmp_path / "walls/photos/a.jpg", (200, 30, 30))
+    paint(tmp_path / "walls/photos/b.jpg", (30, 30, 200))
+    write_truth(tmp_path / "walls/truth.jsonl", photos)
+    return tmp_path / "walls", photos
+
+
+def test_a_recogniser_alone_reads_the_true_lines(walls: tuple[Path, list[PhotoTruth]]) -> None:
+    folder, photos = walls
+    told: list[tuple[int, int]] = []
+    result = evaluate_recogniser(photos, folder / "photos", ByColour(), progress=lambda *n: told.append(n))
+    assert told == [(1, 2), (2, 2)]
+    assert (result.scores.detection.f1, result.scores.detection.cer) == (1.0, pytest.approx(1 / 18))
+    assert (result.confusions[0].truth, result.confusions[0].read) == ("1", "7")
+    assert result.scores.identifiers.all.recall == 0.5
+
+
+def test_a_detector_alone_is_measured_by_its_quads(walls: tuple[Path, list[PhotoTruth]]) -> None:
+    folder, photos = walls
+    result = evaluate_detector(photos, folder / "photos", Upright())
+    assert (result.lines.scores.detection.tp, result.lines.scores.detection.fp) == (2, 0)
+    assert (result.codes.tp, result.codes.fp, result.codes.fn) == (1, 1, 0)
+
+
+def test_photos_of_another_truth_are_refused(walls: tuple[Path, list[PhotoTruth]]) -> None:
+    folder, photos = walls
+    PillowImage.new("RGB", (640, 479)).save(folder / "photos/a.jpg")
+    with pytest.raises(TagtraceError, match="640 × 479 pixels, but the truth says 640 × 480"):
+        evaluate_detector(photos, folder / "photos", Upright())
+
+
+def invoke(*arguments: object) -> Result:
+    app = typer.Typer()
+    app.command()(evaluate_command)
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_the_command_measures_a_predictions_file(walls: tuple[Path, list[PhotoTruth]], tmp_path: Path) -> None:
+    folder, _ = walls
+    predictions = {"file": "a.jpg", "lines": [{"quad": quad(0, 0), "text": "@snow_qala", "conf": 1}],
+                   "identifiers": [{"kind": "telegram", "value": "snow_qala", "shop_id": "S1"}]}  # fmt: skip
+    (tmp_path / "p.jsonl").write_text(json.dumps(predictions))
+    (tmp_path / "shops.csv").write_text("shop_id,shop_name,kind,value\nS1,Snow,telegram,snow_qala\n")
+    done = invoke(folder, "--predictions", tmp_path / "p.jsonl", "--shops", tmp_path / "shops.csv", "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "recall 0.500 of 2" in done.output
+    written = json.loads((tmp_path / "out/metrics.json").read_text(encoding="utf-8"))
+    assert written["linking"]["registered"] == {"n": 1, "right": 1, "wrong": 0, "none": 0}
+    assert (tmp_path / "out/missed_identifiers.png").exists()
+
+
+def test_the_command_scores_the_photos_first(
+    walls: tuple[Path, list[PhotoTruth]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = walls
+    (tmp_path / "blind_reader.py").write_text(BLIND)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    done = invoke(folder / "truth.jsonl", "--reader", "blind_reader:make", "--out", tmp_path / "out", "--workers", 1)
+    assert done.exit_code == 0, (done.output, done.exception)
+    written = json.loads((tmp_path / "out/metrics.json").read_text(encoding="utf-8"))
+    assert (written["photos"], written["predicted"], written["detection"]["fn"]) == (2, 2, 2)
+
+
+BLIND = """
+class Reader:
+    infos = ()
+
+    def read_lines(self, images):
+        return [([], []) for _ in images]
+
+
+def make(threads):
+    return Reader()
+"""
+
+
+def test_wrong_use_of_the_command_is_explained(walls: tuple[Path, list[PhotoTruth]], tmp_path: Path) -> None:
+    folder, _ = walls
+    (tmp_path / "p.jsonl").write_text('{"file": "other.jpg"}\n')
+    out = ("--out", tmp_path / "out")
+    for arguments, words in [
+        ((folder, "--predictions", tmp_path / "p.jsonl"), "no prediction for any photo"),
+        ((folder, "--predictions", tmp_path / "p.jsonl", "--only", "detector"), "not both"),
+        ((folder, "--model", "x"), "--only recogniser or --only detector"),
+        ((folder, "--reader", "rapidocr", "--photos", tmp_path), "2 are missing"),
+        ((tmp_path / "gone.jsonl",), "cannot be read"),
+    ]:
+        done = invoke(*arguments, *out)
+        assert isinstance(done.exception, TagtraceError) and words in str(done.exception)

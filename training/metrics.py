@@ -335,6 +335,11 @@ class DifficultyScores:
     linking: float | None
 
 
+def _difficulty_order(name: str) -> tuple[int, str]:
+    usual = ("easy", "medium", "hard")
+    return (usual.index(name) if name in usual else len(usual), name)
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Every measure on one set of photos."""
@@ -368,7 +373,7 @@ def score_matches(matches: Sequence[PhotoMatch], predictions: Mapping[str, Predi
     times = [p.seconds for p in predictions.values() if p.seconds is not None]
     seconds = Seconds(float(np.mean(times)), float(np.median(times)), float(np.percentile(times, 95))) if times else None
     by_difficulty = {}
-    for difficulty in sorted({match.photo.difficulty for match in matches} - {""}):
+    for difficulty in sorted({match.photo.difficulty for match in matches} - {""}, key=_difficulty_order):
         part = [match for match in matches if match.photo.difficulty == difficulty]
         ids = score_identifiers(part, kinds)
         by_difficulty[difficulty] = DifficultyScores(

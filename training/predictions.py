@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..contract import Quad, TagtraceError
+from ..contract import Analysis, Quad, TagtraceError
 from ..datasets.files import read_json_lines
 
 
@@ -140,3 +140,31 @@ def read_predictions(path: Path | str) -> dict[str, Prediction]:
             raise TagtraceError(f"{path}:{number}: there is a prediction for {prediction.file!r} already")
         found[prediction.file] = prediction
     return found
+
+
+def prediction_of(analysis: Analysis) -> Prediction:
+    """The prediction that an analysis amounts to, without links and clusters; a failed photo has nothing in it."""
+    lines = (line for advert in analysis.adverts for line in advert.lines)
+    identifiers = (identifier for advert in analysis.adverts for identifier in advert.identifiers)
+    return Prediction(
+        file=Path(analysis.name).name,
+        lines=tuple(FoundLine(line.quad, line.reading.text, min(line.confidence, line.reading.confidence)) for line in lines),
+        identifiers=tuple(FoundIdentifier(i.kind.value, i.value, i.confidence) for i in identifiers),
+        adverts=tuple(FoundAdvert(advert.quad) for advert in analysis.adverts),
+        seconds=analysis.seconds,
+    )
+
+
+def prediction_to_json(prediction: Prediction) -> dict[str, Any]:
+    """One line of a predictions file; ``parse_prediction`` reads it."""
+    return {
+        "file": prediction.file,
+        "seconds": prediction.seconds,
+        "lines": [{"quad": line.quad, "text": line.text, "conf": line.confidence} for line in prediction.lines],
+        "identifiers": [
+            {"kind": i.kind, "value": i.value, "conf": i.confidence, "shop_id": i.shop_id} for i in prediction.identifiers
+        ],
+        "ads": [{"quad": ad.quad, "cluster": ad.cluster, "shop_cluster": ad.shop_cluster} for ad in prediction.adverts],
+        **({"cluster": prediction.cluster} if prediction.cluster is not None else {}),
+        **({"shop_cluster": prediction.shop_cluster} if prediction.shop_cluster is not None else {}),
+    }
