@@ -93,7 +93,7 @@ def place(sightings: Sequence[Sighting], settings: ClusterSettings | None = None
     twice (same photo and advert) get the same placement.
     """
     settings = settings or ClusterSettings()
-    unique = sorted({sighting.key: sighting for sighting in sightings}.values(), key=lambda sighting: sighting.key)
+    unique = _unique(sightings)
     evidence = [_evidence(sighting, settings) for sighting in unique]
     walls = Groups(len(unique))
     copies = list(_copies(unique, evidence, settings))
@@ -110,6 +110,15 @@ def place(sightings: Sequence[Sighting], settings: ClusterSettings | None = None
         for i, s in enumerate(unique)
     }
     return [made[sighting.key] for sighting in sightings]
+
+
+def _unique(sightings: Iterable[Sighting]) -> list[Sighting]:
+    """Each sighting once, by key. Of several reports of one photo the first with a place counts, in the order of places."""
+    ordered = sorted(sightings, key=lambda s: (s.key, s.lat is None, s.lat or 0.0, s.lon or 0.0, s.shop_id or ""))
+    first: dict[tuple[str, int], Sighting] = {}
+    for sighting in ordered:
+        first.setdefault(sighting.key, sighting)
+    return list(first.values())
 
 
 def distance_m(a: Sighting, b: Sighting) -> float | None:

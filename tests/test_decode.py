@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, ImageFile
 from PIL import Image as PilImage
+
 from tagtrace.contract import Failure, FailureCode, Photo
 from tagtrace.inference.decode import DecodeSettings, decode, looks_like_picture
 
