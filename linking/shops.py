@@ -18,7 +18,7 @@ from rapidfuzz.distance import Levenshtein
 
 from ..contract import Advert, Flag, Identifier, IdentifierKind, Link, Outcome, Resource, TagtraceError
 from ..inference.identifiers.fold import skeleton
-from .stems import Rarity, has_stem, stem, template
+from .stems import Rarity, has_stem, shortened, stem, template
 
 _REQUIRED = ("shop_id", "kind", "value")
 _MOST_ERRORS = 10
@@ -38,6 +38,8 @@ class LinkSettings:
     """Share of unlisted names on walls that are new names of a listed shop."""
     same_template_odds: float = 4.0
     """How much more often a rotated name keeps its form and changes its numbers only, against a chance equality."""
+    added_word_odds: float = 0.2
+    """The same for a name that got or lost one generic word at its end: that is also how clones and other shops are named."""
     beside_share: float = 0.9
     """Probability that another contact in the advert of a shop is that shop's."""
     min_misread: float = 0.5
@@ -62,12 +64,16 @@ class Shops:
         self._exact: dict[tuple[IdentifierKind, str], list[Resource]] = defaultdict(list)
         self._alike: dict[tuple[IdentifierKind, str], list[Resource]] = defaultdict(list)
         self._stems: dict[str, list[Resource]] = defaultdict(list)
+        self._short_stems: dict[str, list[Resource]] = defaultdict(list)
         for resource in self.resources:
             self.names[resource.shop_id] = self.names.get(resource.shop_id) or resource.shop_name
             self._exact[resource.kind, resource.value].append(resource)
             self._alike[resource.kind, skeleton(resource.value)].append(resource)
             if has_stem(resource.kind):
-                self._stems[stem(resource.kind, resource.value)].append(resource)
+                text = stem(resource.kind, resource.value)
+                self._stems[text].append(resource)
+                if shortened(text):
+                    self._short_stems[shortened(text)].append(resource)
         self._rarity = Rarity((r.shop_id, r.kind, r.value) for r in self.resources)
 
     def __len__(self) -> int:
@@ -85,11 +91,13 @@ class Shops:
         found = self._alike.get((kind, skeleton(value)), ())
         return [r for r in found if r.value != value and not differ_in_digits(r.value, value)]
 
-    def stem_owner(self, text: str) -> tuple[str, Sequence[Resource]] | None:
-        """The one shop whose names have this stem, and those resources; None when there is none or more than one shop."""
-        resources = self._stems.get(text, ())
-        owners = {resource.shop_id for resource in resources}
-        return (owners.pop(), resources) if len(owners) == 1 else None
+    def of_stem(self, text: str) -> Sequence[Resource]:
+        """The listed resources whose names have this stem, if all of them are of one shop; else none."""
+        return _of_one_shop(self._stems.get(text, ()))
+
+    def of_longer_stem(self, text: str) -> Sequence[Resource]:
+        """The listed resources whose names have this stem and one generic word more, if all of them are of one shop."""
+        return _of_one_shop(self._short_stems.get(text, ()))
 
     def stem_weight(self, text: str) -> float:
         """See ``Rarity.weight``."""
@@ -243,20 +251,28 @@ def _sibling(identifier: Identifier, shops: Shops, settings: LinkSettings) -> Li
         templates[text].add(template(identifier.kind, value))
     best: Link | None = None
     for text, share in sorted(shares.items()):
-        owner = shops.stem_owner(text)
-        weight = shops.stem_weight(text)
-        if owner is None or weight == 0:
-            continue
-        shop_id, resources = owner
-        twins = [r for r in resources if template(r.kind, r.value) in templates[text]]
-        odds = settings.sibling_prior / len(shops) / ((1 - settings.sibling_prior) * math.exp(-weight))
-        odds *= settings.same_template_odds * len(twins) if twins else 1.0
-        probability = min(1.0, share) * odds / (1 + odds)
-        if best is None or probability > best.probability:
-            resource = (twins or list(resources))[0]
-            reason = f"has the name '{text}' of {_words(resource)}; surprise {weight:.1f} nats"
-            best = Link(Outcome.SIBLING, probability, shop_id, resource, (reason,))
+        for common, resources, added in (
+            (text, shops.of_stem(text), False),
+            (shortened(text), shops.of_stem(shortened(text)), True),
+            (text, shops.of_longer_stem(text), True),
+        ):
+            weight = shops.stem_weight(common)
+            if not resources or weight == 0:
+                continue
+            twins = [r for r in resources if template(r.kind, r.value) in templates[text]]
+            odds = settings.sibling_prior / len(shops) / ((1 - settings.sibling_prior) * math.exp(-weight))
+            odds *= settings.same_template_odds * len(twins) if twins else 1.0
+            odds *= settings.added_word_odds if added else 1.0
+            probability = min(1.0, share) * odds / (1 + odds)
+            if best is None or probability > best.probability:
+                resource = (twins or list(resources))[0]
+                reason = f"has the name '{common}' of {_words(resource)}; surprise {weight:.1f} nats"
+                best = Link(Outcome.SIBLING, probability, resource.shop_id, resource, (reason,))
     return best
+
+
+def _of_one_shop(resources: Sequence[Resource]) -> Sequence[Resource]:
+    return resources if len({resource.shop_id for resource in resources}) == 1 else ()
 
 
 def differ_in_digits(a: str, b: str) -> bool:

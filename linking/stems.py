@@ -76,6 +76,20 @@ def stem(kind: IdentifierKind, value: str) -> str:
     return "_".join(parts)
 
 
+def shortened(text: str) -> str:
+    """A stem without its last word when that is a generic one and something telling is left before it; else the empty text.
+
+    Shops also come back under their name with one word added (``tulpar_kz`` and ``tulpar_kz_hub``).
+    """
+    *rest, last = text.split("_")
+    return "_".join(rest) if last in GENERIC_WORDS and any(is_telling(word) for word in rest) else ""
+
+
+def is_telling(word: str) -> bool:
+    """Whether a word can tell one shop from another: no number, at least four letters, not one that everybody uses."""
+    return word not in GENERIC_WORDS and not word.isdigit() and len(word) >= 4
+
+
 def template(kind: IdentifierKind, value: str) -> tuple[str, ...]:
     """The words of a name with every number replaced by ``#``: equal for names that differ in their numbers only."""
     return tuple("#" if word.isdigit() else word for word in words(kind, value))
@@ -105,10 +119,10 @@ class Rarity:
         total, telling = 0.0, False
         for word in text.split("_"):
             share = max(1, self._users.get(word, 0)) / (self._shops + _UNLISTED_SHOPS)
-            if word in GENERIC_WORDS or word.isdigit() or len(word) < 4:
-                share = max(share, _GENERIC_SHARE)
-            else:
+            if is_telling(word):
                 telling = True
+            else:
+                share = max(share, _GENERIC_SHARE)
             total -= math.log(share)
         return total if telling else 0.0
 

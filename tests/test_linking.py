@@ -84,6 +84,14 @@ def test_siblings_come_across_kinds_and_endings() -> None:
     assert (found.outcome, found.shop_id) == (Outcome.SIBLING, "B")
 
 
+def test_one_added_word_is_a_weaker_sign() -> None:
+    added, numbered = link(identifier("tulpar_kz_hub", 1.0), registry()), link(identifier("tulpar_kz5", 1.0), registry())
+    assert (added.outcome, added.shop_id) == (Outcome.SIBLING, "A")
+    assert added.probability < numbered.probability
+    shops = Shops([*registry().resources, Resource(K.TELEGRAM, "tulpar_kz_line", "G")])
+    assert link(identifier("tulpar_kz_line5", 1.0), shops).shop_id == "G"
+
+
 @pytest.mark.parametrize("value", ["shop7", "almaty_market2", "market", "kz_shop_24"])
 def test_generic_words_do_not_link(value: str) -> None:
     assert link(identifier(value), registry()).outcome is Outcome.NEW
