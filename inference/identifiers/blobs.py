@@ -14,7 +14,7 @@ from itertools import pairwise
 from ...contract import Char, Flag, IdentifierKind, Reading
 from .base import Source, View
 from .crypto import CHECKED, Checked, canonical_session
-from .darknet import BASE32, CHECK_BITS, I2P_LENGTH, I2P_SUFFIX, ONION_LENGTH, SUFFIX, canonical_onion, is_onion
+from .darknet import BASE32, CHECK_BITS, ENDINGS, I2P_LENGTH, I2P_SUFFIX, ONION_LENGTH, SUFFIX, canonical_onion, is_onion
 from .evidence import Claim, char_product
 from .fold import fold_char
 from .repair import Lattice, Options, Repaired, repair
@@ -40,6 +40,7 @@ _BASE58_CONFUSED = {
     "0": "oDQ", "O": "oDQ", "I": "1il", "l": "1iI", "1": "iL7", "5": "S", "S": "5", "8": "B", "B": "8", "6": "bG", "2": "Z",
     "Z": "2", "9": "g", "g": "9q",
 }  # fmt: skip
+_BECH32_CONFUSED = {"i": "lj", "1": "l7", "o": "0", "b": "68h"}
 _HEX_CONFUSED = {"O": "0", "o": "0", "I": "1", "l": "1", "S": "5"}
 _LEAD = re.compile(
     r"^\W*(?:(?:tor|тор|onion|i2p|сайт|site|link|session(?:\s?id)?|btc|bitcoin|usdt|trc-?20|trx|tron|ton|tox(?:\s?id)?)\s?[:=-]?\s+|https?\W{1,3})?"
@@ -124,8 +125,11 @@ def _exact_options(char: Char, spec: Checked) -> Options:
     best = max(weights, key=lambda c: weights[c])
     if best.lower() in _CASES and not spec.folds_case and spec.kind is not IdentifierKind.TOX:
         _spread(weights, best.swapcase(), _FLOOR)
-    usual = (_HEX_CONFUSED if spec.kind is IdentifierKind.TOX else _BASE58_CONFUSED).get(best, "")
-    _spread(weights, usual.lower() if spec.folds_case else usual, _FLOOR)
+    if spec.folds_case:
+        usual = _BECH32_CONFUSED.get(best) or _CONFUSED.get(best, "")
+    else:
+        usual = (_HEX_CONFUSED if spec.kind is IdentifierKind.TOX else _BASE58_CONFUSED).get(best, "")
+    _spread(weights, usual, _FLOOR)
     return _normal(weights)
 
 
@@ -133,6 +137,15 @@ def _normal(weights: dict[str, float]) -> Options:
     total = sum(weights.values())
     ranked = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
     return tuple((c, p / total) for c, p in ranked if p / total > 1e-4) if total > 0 else ()
+
+
+def _with_ending(lattice: list[Options]) -> list[Options]:
+    """The lattice with its last two positions held to what the version allows; what is cut off stays missing."""
+    out = lattice.copy()
+    for at, allowed in ((-2, ENDINGS[0]), (-1, ENDINGS[1])):
+        kept = tuple((c, p) for c, p in lattice[at] if c in allowed)
+        out[at] = kept or tuple((c, _FLOOR / 2 / len(allowed)) for c in allowed)
+    return out
 
 
 def _resized(lattice: Lattice) -> list[Lattice]:
@@ -150,7 +163,7 @@ def repair_onion(chars: Sequence[Char], tries: int) -> Repaired | None:
     if not all(lattice):
         return None
     if len(lattice) == ONION_LENGTH:
-        return repair(lattice, is_onion, CHECK_BITS, tries)
+        return repair(_with_ending(lattice), is_onion, CHECK_BITS, tries)
     for other in _resized(lattice):
         found = repair(other, is_onion, CHECK_BITS, 1)
         if found:

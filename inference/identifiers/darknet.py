@@ -16,6 +16,8 @@ from .base import Found, Source, View, free
 
 ONION_LENGTH = 56
 I2P_LENGTH = 52
+ENDINGS = ("aiqy", "d")
+"""What the last two characters can be: the version fixes their bits."""
 CHECK_BITS = 16
 """Check bits of an onion address that a misread character elsewhere than at the end can meet by chance."""
 BASE32 = frozenset("abcdefghijklmnopqrstuvwxyz234567")
@@ -32,7 +34,7 @@ SUFFIX = re.compile(r"[.,·:;]\s?(?:[o0сc]n[il1][o0]n|[o0]n[il1][o0][nmh]|[o0]n
 
 def is_onion(name: str) -> bool:
     """Whether 56 characters (without ``.onion``) are a version 3 onion address with the right checksum."""
-    if len(name) != ONION_LENGTH:
+    if len(name) != ONION_LENGTH or name[-1] not in "dD":  # the last five bits are the version's
         return False
     try:
         raw = base64.b32decode(name.upper())

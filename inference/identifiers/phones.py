@@ -24,7 +24,7 @@ _KEYWORD = re.compile(
     r"(?:тел|моб|звон|зв\b|phone|call|whats|ватс|вотс|вацап|wa\b|sms|смс|telegram|тг|tg|хабарл|қоңырау|нөмір|номер)\w*[\s:.,-]*$"
 )
 _PRICE = re.compile(r"^\s?(?:тг|тенге|тңг|₸|kzt|руб|р\b|rub|сом|сум|\$|тыс|млн|%)")
-_LONGEST = 13
+_LONGEST, _KZ_DIGITS = 13, 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +113,17 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
         real = sum(c.isdigit() for c in known)
         return all(digit_char(c) for c in known) and (real * 2 >= len(known) or len(known) == 1 or not known)
 
+    def letters_only(span: tuple[int, int]) -> bool:
+        return all(digit_char(c) for c in text[span[0] : span[1]] if c.isalnum())
+
     while tokens and not numeric(tokens[0]):
         tokens.pop(0)
-    stop = next((i for i, token in enumerate(tokens) if not numeric(token)), len(tokens))
+    stop, count = 0, 0
+    for token in tokens:
+        size = sum(c.isalnum() for c in text[token[0] : token[1]])
+        if not numeric(token) and not (letters_only(token) and count + size <= _KZ_DIGITS):
+            break
+        stop, count = stop + 1, count + size
     tokens = tokens[:stop]
     return (tokens[0][0], tokens[-1][1]) if tokens else (start, start)
 

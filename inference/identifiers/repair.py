@@ -33,30 +33,33 @@ class Repaired:
 
 
 def best_first(lattice: Lattice) -> Iterator[tuple[str, float, int]]:
-    """The texts of a lattice in order of falling probability, with it and the number of changed positions."""
-    base = [options[0][0] for options in lattice]
-    log_p = sum(math.log(max(options[0][1], 1e-12)) for options in lattice)
-    swaps = sorted(
-        (math.log(max(options[0][1], 1e-12)) - math.log(max(p, 1e-12)), i, char)
-        for i, options in enumerate(lattice)
-        for char, p in options[1:]
-    )
-    yield "".join(base), math.exp(log_p), 0
-    heap: list[tuple[float, tuple[int, ...]]] = [(swaps[0][0], (0,))] if swaps else []
+    """The texts of a lattice in order of falling probability, with it and the number of changed positions.
+
+    Positions are ordered by how little a change costs there. A text is reached from exactly one other: by the next option at its
+    last changed position, by a first change at the position after it, or by moving its last change there. So every text comes
+    once, and the queue grows by at most three texts each.
+    """
+    costs = [[-math.log(max(p, 1e-12)) for _, p in options] for options in lattice]
+    base = sum(c[0] for c in costs)
+    open_ = sorted((i for i, c in enumerate(costs) if len(c) > 1), key=lambda i: costs[i][1] - costs[i][0])
+    gaps = [[c - costs[i][0] for c in costs[i]] for i in open_]
+    letters = [options[0][0] for options in lattice]
+    yield "".join(letters), math.exp(-base), 0
+    heap: list[tuple[float, tuple[tuple[int, int], ...]]] = [(gaps[0][1], ((0, 1),))] if gaps else []
     while heap:
-        cost, chosen = heapq.heappop(heap)
-        last = chosen[-1]
-        if last + 1 < len(swaps):
-            step = swaps[last + 1][0]
-            heapq.heappush(heap, (cost + step, (*chosen, last + 1)))
-            heapq.heappush(heap, (cost + step - swaps[last][0], (*chosen[:-1], last + 1)))
-        places = {swaps[k][1] for k in chosen}
-        if len(places) < len(chosen):
-            continue
-        text = base.copy()
-        for k in chosen:
-            text[swaps[k][1]] = swaps[k][2]
-        yield "".join(text), math.exp(log_p - cost), len(chosen)
+        cost, changes = heapq.heappop(heap)
+        place, option = changes[-1]
+        if option + 1 < len(gaps[place]):
+            dearer = cost + gaps[place][option + 1] - gaps[place][option]
+            heapq.heappush(heap, (dearer, (*changes[:-1], (place, option + 1))))
+        if place + 1 < len(gaps):
+            heapq.heappush(heap, (cost + gaps[place + 1][1], (*changes, (place + 1, 1))))
+            if option == 1:
+                heapq.heappush(heap, (cost + gaps[place + 1][1] - gaps[place][1], (*changes[:-1], (place + 1, 1))))
+        text = letters.copy()
+        for at, chosen in changes:
+            text[open_[at]] = lattice[open_[at]][chosen][0]
+        yield "".join(text), math.exp(-base - cost), len(changes)
 
 
 def repair(lattice: Lattice, accepts: Callable[[str], bool], bits: int, tries: int) -> Repaired | None:

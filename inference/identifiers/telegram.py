@@ -18,7 +18,7 @@ from .names import Name, is_valid_name, read_name, take
 
 HOSTS = frozenset({"t.me", "telegram.me", "telegram.dog"})
 REGISTRABLE_LENGTH = 5
-RESERVED_PREFIXES = ("admin", "telegram", "support", "security", "settings", "contacts", "service")
+RESERVED_PREFIXES = ("admin", "telegram", "support", "security", "settings", "contacts", "service", "telegraph")
 RESERVED_LABELS = frozenset(
     "www addemoji addlist addstickers addstyle addtheme auction auth boost call confirmphone contact giftcode invoice joinchat "
     "login m nft proxy setlanguage share socks web a k z".split()
@@ -47,6 +47,7 @@ _HOST = re.compile(
     r"|te[l1i]egra(?:m|rn)(?:[.,·]\s?(?:me|rne|dog|d0g))|t[l1i]g(?:m|rn)[.,]me)" + _SLASH
 )
 _SUBDOMAIN = re.compile(r"(?<![\w.@-])(?P<label>\w[\w.]{1,40})[.,]t[.,](?:me|rne)(?![\w.])")
+_JOINCHAT = re.compile(r"j[o0][il1]nchat\s?[/|\\l]\s?")
 _AT = re.compile(r"(?P<at>\([@a]\)|[\[(]?[@©®][\])]?@?)\s{0,2}")
 _ANCHOR = re.compile(
     r"(?<![^\W\d_])(?P<word>t[gr6]|[тt7][гgr]|тгк|t[gr][kк]|т[лl]г|tlg|[тt][еe][лl][еe][гg][рrpaа]{1,3}[мm]{0,2}"
@@ -201,7 +202,9 @@ def _find_links(view: View, source: Source, spans: list[tuple[int, int]]) -> lis
 def _link_target(view: View, start: int, at: int, source: Source, form: float) -> list[Found]:
     """What stands after ``t.me/`` at ``at``: an invite, a phone or a name."""
     text = view.text
-    chat = re.compile(r"j[o0][il1]nchat\s?[/|\\l]\s?").match(view.latin, at)
+    if at >= len(text):
+        return []
+    chat = _JOINCHAT.match(view.latin, at)
     if chat:
         return _painted_invite(view, start, chat.end(), source, form)
     if text[at] in "+ †‡":
