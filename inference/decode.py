@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 import numpy as np
@@ -161,15 +162,21 @@ def _decode(data: bytes, name: str, settings: DecodeSettings) -> Photo:
         )
     if kind == "JPEG" and _jpeg_is_cut(data):
         raise _Refused(FailureCode.TRUNCATED, "the JPEG is cut off before its end; send the photo again")
+    # TIFF closes its file when it has loaded, and its EXIF with it; other formats may have EXIF behind the picture.
+    early = _facts(picture, settings) if kind == "TIFF" else None
     try:
         picture.load()
     except _DAMAGE as error:
         raise _Refused(FailureCode.TRUNCATED, f"the {kind} is cut off or damaged ({error}); send the photo again") from error
-    exif = _exif_of(picture)
-    lat, lon = read_position(exif)
-    taken_at = read_time(exif, settings.local_utc_offset_hours)
+    lat, lon, taken_at = early or _facts(picture, settings)
     pixels = _to_rgb(_upright(picture))
     return Photo(name, hashlib.sha256(data).hexdigest(), pixels, taken_at=taken_at, lat=lat, lon=lon)
+
+
+def _facts(picture: PilImage.Image, settings: DecodeSettings) -> tuple[float | None, float | None, datetime | None]:
+    """Latitude, longitude and time from EXIF."""
+    exif = _exif_of(picture)
+    return (*read_position(exif), read_time(exif, settings.local_utc_offset_hours))
 
 
 def _not_readable(data: bytes) -> _Refused:

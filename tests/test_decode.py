@@ -158,6 +158,15 @@ def test_position_and_time() -> None:
     assert photo(gps_jpeg(ref="S")).lat == pytest.approx(-43.26)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_position_in_every_format(kind: str) -> None:
+    exif = PilImage.Exif()
+    exif[ExifTags.Base.Orientation] = 1
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (43.25, 0.0, 0.0), 3: "E", 4: (76.9, 0.0, 0.0)})
+    result = photo(encode(PilImage.fromarray(corners()), kind, exif=exif))
+    assert (result.lat, result.lon) == (pytest.approx(43.25), pytest.approx(76.9))
+
+
 def test_impossible_position_is_no_position() -> None:
     assert photo(gps_jpeg(lat=(143.0, 0.0, 0.0))).lat is None
     assert photo(encode(PilImage.fromarray(corners()), "JPEG")).taken_at is None

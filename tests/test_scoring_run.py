@@ -50,6 +50,7 @@ def paint(tmp_path: Path) -> Paint:
         pixels[:16, :16] = colour
         exif = PilImage.Exif()
         if position is not None:
+            exif[ExifTags.Base.Orientation] = 1
             exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (position[0], 0.0, 0.0), 3: "E", 4: (position[1], 0.0, 0.0)})
         PilImage.fromarray(pixels).save(path, "PNG", exif=exif)
         return path
