@@ -162,13 +162,11 @@ def _decode(data: bytes, name: str, settings: DecodeSettings) -> Photo:
         )
     if kind == "JPEG" and _jpeg_is_cut(data):
         raise _Refused(FailureCode.TRUNCATED, "the JPEG is cut off before its end; send the photo again")
-    # TIFF closes its file when it has loaded, and its EXIF with it; other formats may have EXIF behind the picture.
-    early = _facts(picture, settings) if kind == "TIFF" else None
     try:
         picture.load()
     except _DAMAGE as error:
         raise _Refused(FailureCode.TRUNCATED, f"the {kind} is cut off or damaged ({error}); send the photo again") from error
-    lat, lon, taken_at = early or _facts(picture, settings)
+    lat, lon, taken_at = _facts(picture, settings)
     pixels = _to_rgb(_upright(picture))
     return Photo(name, hashlib.sha256(data).hexdigest(), pixels, taken_at=taken_at, lat=lat, lon=lon)
 

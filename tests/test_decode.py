@@ -162,7 +162,7 @@ def test_position_and_time() -> None:
 def test_position_in_every_format(kind: str) -> None:
     exif = PilImage.Exif()
     exif[ExifTags.Base.Orientation] = 1
-    exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (43.25, 0.0, 0.0), 3: "E", 4: (76.9, 0.0, 0.0)})
+    exif[ExifTags.IFD.GPSInfo] = {1: "N", 2: (43.25, 0.0, 0.0), 3: "E", 4: (76.9, 0.0, 0.0)}
     result = photo(encode(PilImage.fromarray(corners()), kind, exif=exif))
     assert (result.lat, result.lon) == (pytest.approx(43.25), pytest.approx(76.9))
 
