@@ -129,7 +129,7 @@ def test_photos_are_found_in_folders_and_by_the_truth(folder: Path) -> None:
 
 
 def test_an_engine_that_takes_too_long_is_ended(folder: Path) -> None:
-    settings = BenchmarkSettings(threads=1, repeats=1000, warm_up=0, timeout_s=4)
+    settings = BenchmarkSettings(threads=1, repeats=10000, warm_up=0, timeout_s=4)
     (slow,) = benchmark(photo_files([folder / "photos"]), ["own_readers:slow"], settings=settings).engines
     assert "longer than 4 s" in slow.error
 

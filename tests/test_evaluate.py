@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import typer
 from click.testing import Result
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 from typer.testing import CliRunner
@@ -183,6 +183,7 @@ def test_photos_in_folders_are_found_by_their_names() -> None:
 labels = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(labels)
 def test_b_cubed_is_the_mean_over_items(pairs: list[tuple[int, int]]) -> None:
     truth, clusters = [f"t{a}" for a, _ in pairs], [f"c{b}" for _, b in pairs]
