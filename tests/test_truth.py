@@ -134,7 +134,8 @@ extras = st.dictionaries(names.map(lambda n: "x_" + n), st.none() | st.booleans(
 shares = st.none() | st.floats(0, 1)
 lines = st.builds(LineTruth, text=names, canonical=names, kind=st.sampled_from(sorted(LINE_KINDS)), quad=quads,
                   legible=st.booleans(), height_px=st.floats(0, 500), part=st.sampled_from([(1, 1), (1, 2)]),
-                  evasion=names, visible=shares, in_frame=shares, contrast=shares, rule=st.none() | st.integers(0, 9), extra=extras)  # fmt: skip
+                  evasion=names, visible=shares, in_frame=shares,
+                  contrast=shares, rule=st.none() | st.integers(0, 9), extra=extras)  # fmt: skip
 adverts = st.builds(AdvertTruth, wall_id=names, shop_id=names, style=names, quad=quads,
                     lines=st.lists(lines, max_size=2).map(tuple), extra=extras)  # fmt: skip
 distractors = st.builds(DistractorTruth, text=names, quad=quads, kind=names, extra=extras)
