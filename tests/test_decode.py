@@ -162,7 +162,9 @@ def test_position_and_time() -> None:
 def test_position_in_every_format(kind: str) -> None:
     exif = PilImage.Exif()
     exif[ExifTags.Base.Orientation] = 1
-    exif[ExifTags.IFD.GPSInfo] = {1: "N", 2: (43.25, 0.0, 0.0), 3: "E", 4: (76.9, 0.0, 0.0)}
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (43.25, 0.0, 0.0), 3: "E", 4: (76.9, 0.0, 0.0)})
+    # Pillow's writers find the directory by this entry, or leave it out.
+    exif[ExifTags.IFD.GPSInfo] = exif.get_ifd(ExifTags.IFD.GPSInfo)
     result = photo(encode(PilImage.fromarray(corners()), kind, exif=exif))
     assert (result.lat, result.lon) == (pytest.approx(43.25), pytest.approx(76.9))
 
