@@ -1,10 +1,10 @@
 """Train the detector: an ultralytics YOLO with oriented boxes, fine-tuned from pretrained weights, and export it to ONNX.
 
-Data lie in the YOLO-OBB layout: ``images/{train,val}`` and ``labels/{train,val}``, one text file per photo with one object per line,
-``class x1 y1 x2 y2 x3 y3 x4 y4``, corners as fractions of width and height. Classes: 0 line, 1 code.
+Data lie in the YOLO-OBB layout: ``images/{train,val}`` and ``labels/{train,val}``, one text file per photo with one object per
+line, ``class x1 y1 x2 y2 x3 y3 x4 y4``, corners as fractions of width and height. Classes: 0 line, 1 code.
 
-On a CPU the forward pass runs in bfloat16 with channels-last memory, which on processors with AVX512-BF16 is about 2.2 times as fast as
-float32; the loss stays in float32, because a box edge in bfloat16 is only known to half a stride.
+On a CPU the forward pass runs in bfloat16 with channels-last memory, which on processors with AVX512-BF16 is about 2.2 times as
+fast as float32; the loss stays in float32, because a box edge in bfloat16 is only known to half a stride.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ class Augmentation:
 class DetectorSettings:
     """Everything that a training run of the detector depends on.
 
-    ``data`` is a folder in the YOLO-OBB layout and ``out`` the folder of the run, which holds ``weights/last.pt``, ``weights/best.pt``,
-    ``results.csv`` and ``progress.jsonl`` afterwards. ``weights`` is the pretrained checkpoint to start from; None starts from noise.
+    ``data`` is a folder in the YOLO-OBB layout and ``out`` the folder of the run, which holds ``weights/last.pt``,
+    ``weights/best.pt``, ``results.csv`` and ``progress.jsonl`` afterwards. ``weights`` is the pretrained checkpoint to start
+    from; None starts from noise.
     """
 
     data: Path
@@ -158,8 +159,9 @@ def settings_from(values: Mapping[str, Any], source: str = "settings") -> Detect
 def check_layout(data: Path) -> dict[str, int]:
     """Check a data folder and count its photos per split.
 
-    Raises ``TagtraceError`` naming file and line for a missing folder, an unlabelled split or a malformed label, so that a run does
-    not lose photos silently: ultralytics would skip them with a warning. A photo without a label file counts as one with nothing in it.
+    Raises ``TagtraceError`` naming file and line for a missing folder, an unlabelled split or a malformed label, so that a run
+    does not lose photos silently: ultralytics would skip them with a warning. A photo without a label file counts as one with
+    nothing in it.
     """
     counts = {}
     for split in ("train", "val"):
@@ -194,8 +196,8 @@ def _check_label(label: Path) -> None:
 def train_detector(settings: DetectorSettings, *, resume: bool = False) -> TrainingResult:
     """Fine-tune the detector and return its best checkpoint.
 
-    A checkpoint is written after every epoch; ``resume`` goes on from ``out/weights/last.pt`` of an interrupted run, with the settings
-    of that run. Raises ``TagtraceError`` for missing or malformed data, weights or checkpoints.
+    A checkpoint is written after every epoch; ``resume`` goes on from ``out/weights/last.pt`` of an interrupted run, with the
+    settings of that run. Raises ``TagtraceError`` for missing or malformed data, weights or checkpoints.
     """
     last = settings.out / "weights" / "last.pt"
     if resume and not last.is_file():
@@ -305,7 +307,7 @@ def export_detector(weights: Path, out: Path, *, input_px: int = 640, opset: int
 
 
 def measure_detector(weights: Path, data: Path, *, input_px: int = 640, threads: int = 1) -> dict[str, float]:
-    """Mean average precision of a checkpoint on the validation photos of ``data``: ``map50``, ``map50_95``, ``precision``, ``recall``."""
+    """Quality of a checkpoint on the validation photos of ``data``: ``map50``, ``map50_95``, ``precision``, ``recall``."""
     check_layout(data)
     if not weights.is_file():
         raise TagtraceError(f"{weights}: no such checkpoint to measure")

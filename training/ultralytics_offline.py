@@ -33,7 +33,8 @@ def offline_ultralytics() -> ModuleType:
     settings.update({"sync": False, **dict.fromkeys(_INTEGRATIONS, False)})
     # Reading a data.yaml looks for Arial and asks the network for it when it is not there; it is only needed for plots.
     data_utils.check_font = _no_font
-    return ultralytics
+    module: ModuleType = ultralytics
+    return module
 
 
 def _no_font(font: str = "") -> None:

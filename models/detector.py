@@ -1,0 +1,232 @@
+"""The detector at work: an ultralytics YOLO with oriented boxes, exported to ONNX and run by onnxruntime."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from ..contract import BrokenInstallationError, Image, ModelInfo, Quad, Region, RegionKind, TagtraceError
+from .geometry import bounds, quad_of, rotated_nms, upright
+from .merging import Found, MergeSettings, merge
+
+STRIDE = 32
+"""Height and width of the network's input are multiples of this."""
+
+_GREY = 114
+"""Value of the padding, as in training."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionSettings:
+    """How photos are looked at. Lengths are in pixels, confidences and IoU in 0..1."""
+
+    input_px: int = 960
+    """Long side of the network's input; smaller photos are not blown up."""
+    tile_from: float = 1.6
+    """Photos whose long side is more than so many times ``input_px`` are also looked at in tiles."""
+    tiled_px: int = 1920
+    """Long side to which a photo is shrunk before it is cut into tiles of ``input_px``: bounds the time for huge photos."""
+    tile_overlap: float = 0.25
+    """Share of a tile that it has in common with its neighbour, at least."""
+    line_confidence: float = 0.25
+    """Lines below this are not reported."""
+    code_confidence: float = 0.25
+    """Codes below this are not reported."""
+    nms_iou: float = 0.4
+    """Within one view, boxes of one kind with a greater IoU are one object."""
+    max_candidates: int = 300
+    """At most so many boxes per view and kind are considered, the most confident ones."""
+    cut_margin_px: float = 6.0
+    """A box that comes this near to an inner border of a tile (pixels of the network's input) is cut by it."""
+    min_side_px: float = 3.0
+    """Boxes with a shorter side (pixels of the network's input) are noise."""
+    threads: int = 0
+    """Threads of onnxruntime; 0 lets it choose."""
+    merge: MergeSettings = field(default_factory=MergeSettings)
+
+    def __post_init__(self) -> None:
+        if self.input_px < STRIDE or self.input_px % STRIDE:
+            raise TagtraceError(f"input_px is {self.input_px}: choose a multiple of {STRIDE}")
+        if not 0 <= self.tile_overlap < 1:
+            raise TagtraceError(f"tile_overlap is {self.tile_overlap}: choose a share of at least 0 and less than 1")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A part of the photo as the network sees it: its borders in photo pixels, and the size it is brought to, in pixels."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    width: int
+    height: int
+
+
+def plan_views(width: int, height: int, settings: DetectionSettings) -> list[View]:
+    """The whole photo, and for large photos the overlapping tiles that cover it, all the same size."""
+    long = max(width, height)
+    shrink = min(1.0, settings.input_px / long)
+    views = [View(0, 0, width, height, max(1, round(width * shrink)), max(1, round(height * shrink)))]
+    if long <= settings.tile_from * settings.input_px:
+        return views
+    detail = min(1.0, settings.tiled_px / long)
+    tile = settings.input_px / detail
+    for top, bottom in _spans(height, tile, settings.tile_overlap):
+        for left, right in _spans(width, tile, settings.tile_overlap):
+            views.append(
+                View(left, top, right, bottom, max(1, round((right - left) * detail)), max(1, round((bottom - top) * detail)))
+            )
+    return views
+
+
+def _spans(length: int, tile: float, overlap: float) -> list[tuple[int, int]]:
+    """Equal stretches of at most ``tile`` that cover 0..length, neighbours overlapping by at least ``overlap`` of a tile."""
+    if length <= tile:
+        return [(0, length)]
+    count = math.ceil((length - tile) / (tile * (1 - overlap))) + 1
+    step = (length - tile) / (count - 1)
+    return [(round(i * step), min(length, round(i * step + tile))) for i in range(count)]
+
+
+class OnnxDetector:
+    """Finds the text lines of adverts and the codes (``contract.Detector``).
+
+    ``model`` is an ONNX file with dynamic height and width: input float32 (batch, 3, height, width), RGB 0..1; output float32
+    (batch, 4 + classes + 1, candidates) of centre x, y, width, height, class scores, angle. The class names are read from the
+    file's metadata. The object holds nothing that changes, so threads may share it.
+
+    Raises ``BrokenInstallationError`` when the file cannot be loaded or is no such network.
+    """
+
+    def __init__(self, model: Path, settings: DetectionSettings | None = None, info: ModelInfo | None = None) -> None:
+        self.settings = settings or DetectionSettings()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.settings.threads
+        options.log_severity_level = 3
+        # Photos differ in shape: a memory plan per shape would keep growing.
+        options.enable_mem_pattern = False
+        try:
+            content = model.read_bytes()
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises many types of its own
+            raise BrokenInstallationError(
+                f"{model}: cannot be loaded as a detector ({error}); name an exported ONNX file"
+            ) from error
+        self._input = self._session.get_inputs()[0].name
+        self._kinds = _kinds(model, self._session)
+        self._info = info or ModelInfo(task="detector", name=model.stem, sha256=hashlib.sha256(content).hexdigest())
+
+    @property
+    def info(self) -> ModelInfo:
+        """Name and SHA-256 of the weights."""
+        return self._info
+
+    def detect(self, images: Sequence[Image]) -> list[list[Region]]:
+        """One list of regions per picture, most confident first; quads are clockwise, the first side along the long axis."""
+        return [self._detect(image) for image in images]
+
+    def _detect(self, image: Image) -> list[Region]:
+        rows, columns = image.shape[:2]
+        found: list[Found] = []
+        for number, view in enumerate(plan_views(columns, rows, self.settings)):
+            found.extend(self._look(image, view, number))
+        return merge(found, self.settings.merge)
+
+    def _look(self, image: Image, view: View, number: int) -> list[Found]:
+        """The boxes of one view in photo coordinates, doubles within the view removed."""
+        blob, pad_x, pad_y = letterbox(image[view.top : view.bottom, view.left : view.right], view.width, view.height)
+        output = np.asarray(self._session.run(None, {self._input: blob})[0], dtype=np.float32)[0]
+        scale_x, scale_y = (view.right - view.left) / view.width, (view.bottom - view.top) / view.height
+        rows, columns = image.shape[:2]
+        margin = self.settings.cut_margin_px * max(scale_x, scale_y)
+        found = []
+        for kind, quads, scores in self._candidates(output):
+            for i in rotated_nms(quads, scores, self.settings.nms_iou):
+                placed = np.asarray(quads[i]) - (pad_x, pad_y)
+                quad = upright(quad_of(placed * (scale_x, scale_y) + (view.left, view.top)))
+                found.append(Found(kind, quad, scores[i], number, _is_cut(quad, view, columns, rows, margin)))
+        return found
+
+    def _candidates(self, output: NDArray[np.float32]) -> list[tuple[RegionKind, list[Quad], list[float]]]:
+        """Per kind: the boxes above its threshold, in pixels of the network's input, and their confidences."""
+        thresholds = {RegionKind.LINE: self.settings.line_confidence, RegionKind.CODE: self.settings.code_confidence}
+        scores = output[4 : 4 + len(self._kinds)]
+        result = []
+        for number, kind in enumerate(self._kinds):
+            own = scores[number]
+            chosen = np.flatnonzero(
+                (own >= thresholds[kind])
+                & (own >= scores.max(axis=0))
+                & (np.minimum(output[2], output[3]) >= self.settings.min_side_px)
+            )
+            chosen = chosen[np.argsort(-own[chosen], kind="stable")][: self.settings.max_candidates]
+            corners = box_corners(output[:4, chosen], output[-1, chosen])
+            result.append((kind, [quad_of(box) for box in corners], [float(own[i]) for i in chosen]))
+        return result
+
+
+def box_corners(boxes: NDArray[np.float32], angles: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Corners, shape (n, 4, 2), clockwise, of rotated boxes (4, n) of centre x, y, width, height and angles (n,) in radians."""
+    x, y, w, h = boxes.astype(np.float64)
+    cos, sin = np.cos(angles.astype(np.float64)), np.sin(angles.astype(np.float64))
+    along = np.stack([w / 2 * cos, w / 2 * sin], axis=-1)
+    across = np.stack([-h / 2 * sin, h / 2 * cos], axis=-1)
+    middle = np.stack([x, y], axis=-1)
+    corners = [middle - along - across, middle + along - across, middle + along + across, middle - along + across]
+    return np.stack(corners, axis=1)
+
+
+def letterbox(image: Image, width: int, height: int) -> tuple[NDArray[np.float32], int, int]:
+    """A picture as the network wants it: resized to ``width`` x ``height`` and padded evenly with grey to multiples of 32.
+
+    Returns float32 (1, 3, H, W), RGB 0..1, and the padding at the left and at the top, in pixels.
+    """
+    if image.shape[1] != width or image.shape[0] != height:
+        # The linear filter is what training uses; from a shrinkage of 2 on it would skip pixels.
+        shrinks = image.shape[1] > 2 * width
+        image = np.asarray(
+            cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), dtype=np.uint8
+        )
+    pad_w, pad_h = -width % STRIDE, -height % STRIDE
+    left, top = round(pad_w / 2 - 0.1), round(pad_h / 2 - 0.1)
+    canvas = np.full((height + pad_h, width + pad_w, 3), _GREY, dtype=np.uint8)
+    canvas[top : top + height, left : left + width] = image
+    blob = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None], dtype=np.float32)
+    blob /= 255
+    return blob, left, top
+
+
+def _is_cut(quad: Quad, view: View, columns: int, rows: int, margin: float) -> bool:
+    """Whether a box touches a border of its view that is not a border of the photo."""
+    left, top, right, bottom = bounds(quad)
+    return (
+        (view.left > 0 and left <= view.left + margin)
+        or (view.top > 0 and top <= view.top + margin)
+        or (view.right < columns and right >= view.right - margin)
+        or (view.bottom < rows and bottom >= view.bottom - margin)
+    )
+
+
+def _kinds(model: Path, session: onnxruntime.InferenceSession) -> tuple[RegionKind, ...]:
+    """The kind of each class of the network, from the names in its metadata."""
+    metadata = session.get_modelmeta().custom_metadata_map
+    try:
+        names = ast.literal_eval(metadata["names"])
+        kinds = tuple(RegionKind(names[number]) for number in sorted(names))
+    except (KeyError, ValueError, SyntaxError, TypeError, AttributeError) as error:
+        expected = ", ".join(kind.value for kind in RegionKind)
+        raise BrokenInstallationError(f"{model}: no detector of {expected}; export one with `tagtrace train detector`") from error
+    shape = session.get_outputs()[0].shape
+    if len(shape) != 3 or (isinstance(shape[1], int) and shape[1] != 5 + len(kinds)):
+        raise BrokenInstallationError(f"{model}: gives {shape}, not oriented boxes of {len(kinds)} classes; export without NMS")
+    return kinds
