@@ -34,7 +34,7 @@ class GroupSettings:
     """Clear distance between a line and the next below it, in mean heights."""
     max_row_gap: float = 1.8
     """Clear distance between two pieces of one row, in mean heights."""
-    min_overlap: float = 0.35
+    min_overlap: float = 0.25
     """Share of the shorter of two lines, one above the other, that the other covers along their direction."""
     max_misalignment: float = 0.8
     """Lines that overlap less may be aligned at the left, the centre or the right: the distance allowed, in mean heights."""

@@ -33,7 +33,7 @@ _INVITE_FORMS = {16: 1.0, 22: 1.0, 18: 0.75, 20: 0.75, 24: 0.7}
 MENTION_LENGTH = 5
 """Shortest name that a bare ``@name`` may have (tdlib's mention finder)."""
 
-_SHORT_FORM, _ODD_INVITE_FORM, _BARE_BOT_FORM = 0.6, 0.3, 0.5
+_SHORT_LINK_FORM, _SHORT_FORM, _ODD_INVITE_FORM, _BARE_BOT_FORM = 0.85, 0.45, 0.3, 0.5
 _HASH = re.compile(r"[A-Za-z0-9_-]+")
 _LINK = re.compile(
     r"^(?:https?://)?(?:www\.)?(?P<host>[^/?#:\s]+)(?::(?P<port>\d+))?(?P<rest>[/?#].*)?$", re.IGNORECASE | re.DOTALL
@@ -145,12 +145,15 @@ def is_telegram_host(host: str) -> bool:
     return host in HOSTS or host.endswith(".t.me")
 
 
-def _found(names: list[Name], span: tuple[int, int], core: tuple[int, int], form: float, source: Source) -> list[Found]:
+def _found(
+    names: list[Name], span: tuple[int, int], core: tuple[int, int], form: float, source: Source, short: float = _SHORT_FORM
+) -> list[Found]:
+    """The findings that the ways to read a name make; ``short`` is the factor for one of four characters."""
     out = []
     for name in names:
         if len(name.value) < (1 if source is Source.CODE else MENTION_LENGTH - 1):
             continue
-        weight = form * name.form * (1.0 if len(name.value) >= MENTION_LENGTH else _SHORT_FORM)
+        weight = form * name.form * (1.0 if len(name.value) >= MENTION_LENGTH else short)
         flags = (*name.flags, *name_flags(name.value))
         out.append(Found(IdentifierKind.TELEGRAM, name.value, *span, core, weight, name.share, flags))
     return out
@@ -217,7 +220,7 @@ def _link_target(view: View, start: int, at: int, source: Source, form: float) -
     end, piece, joined = take(text, at, source)
     if piece.lower() in RESERVED_PATHS:
         return []
-    return _found(read_name(piece, source, joined), (start, end), (at, end), form, source)
+    return _found(read_name(piece, source, joined), (start, end), (at, end), form, source, _SHORT_LINK_FORM)
 
 
 def _mention_form(view: View, match: re.Match[str], source: Source) -> float:
