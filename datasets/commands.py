@@ -17,8 +17,12 @@ def synth(
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same data.")] = 1,
     split: Annotated[str, typer.Option("--split", help="train, val or test: each has its own fonts, walls and shops.")] = "train",
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes to use.")] = 1,
-    backgrounds: Annotated[list[Path] | None, typer.Option("--backgrounds", help="Folder with pictures of walls; may be given several times.")] = None,
-    fonts: Annotated[list[Path] | None, typer.Option("--fonts", help="Folder with further fonts; may be given several times.")] = None,
+    backgrounds: Annotated[
+        list[Path] | None, typer.Option("--backgrounds", help="Folder with pictures of walls; may be given several times.")
+    ] = None,
+    fonts: Annotated[
+        list[Path] | None, typer.Option("--fonts", help="Folder with further fonts; may be given several times.")
+    ] = None,
     yolo: Annotated[bool, typer.Option("--yolo/--no-yolo", help="Also write YOLO-OBB labels beside the photos.")] = True,
 ) -> None:
     """Make photos of fictional adverts on walls, with exact truth, for training and tests.
@@ -36,10 +40,15 @@ def synth(
 
     if split not in SPLITS:
         raise TagtraceError(f"--split {split}: choose one of {', '.join(SPLITS)}")
-    job = Job(str(out), seed, split, tuple(map(str, backgrounds or ())), tuple(map(str, fonts or ())), SynthSettings(), LineSettings())
+    job = Job(
+        str(out), seed, split, tuple(map(str, backgrounds or ())), tuple(map(str, fonts or ())), SynthSettings(), LineSettings()
+    )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
-        bars = {"photos": progress.add_task("photos", total=count, visible=count > 0), "lines": progress.add_task("lines", total=lines, visible=lines > 0)}
+        bars = {
+            "photos": progress.add_task("photos", total=count, visible=count > 0),
+            "lines": progress.add_task("lines", total=lines, visible=lines > 0),
+        }
         synthesise(job, count, lines, workers, lambda what, done: progress.update(bars[what], completed=done))
     if count:
         truth = read_truth(out / split / "truth.jsonl")

@@ -77,7 +77,7 @@ def embolden(rng: np.random.Generator, style: str, mask: Mask, cap_px: float) ->
     missing = float(rng.uniform(low, high)) * cap_px - stroke
     if missing < 0.8:
         return mask
-    size = min(int(round(missing)) + 1, max(3, int(0.16 * cap_px))) | 1
+    size = min(round(missing) + 1, max(3, int(0.16 * cap_px))) | 1
     return cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))).astype(np.float32)
 
 

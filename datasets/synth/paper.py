@@ -10,7 +10,7 @@ import segno
 from numpy.typing import NDArray
 
 from ..fonts import Font, pick
-from ..world import AdvertText, LineText
+from ..world import LineText
 from .glyphs import ink_box, set_line, smooth_noise, trim
 from .layout import Block, Corners, PlacedLine, rectangle
 
