@@ -29,11 +29,11 @@ _GREY = 114
 class DetectionSettings:
     """How photos are looked at. Lengths are in pixels, confidences and IoU in 0..1."""
 
-    input_px: int = 960
+    input_px: int = 800
     """Long side of the network's input; smaller photos are not blown up."""
-    tile_from: float = 1.6
+    tile_from: float = 2.5
     """Photos whose long side is more than so many times ``input_px`` are also looked at in tiles."""
-    tiled_px: int = 1920
+    tiled_px: int = 1600
     """Long side to which a photo is shrunk before it is cut into tiles of ``input_px``: bounds the time for huge photos."""
     tile_overlap: float = 0.25
     """Share of a tile that it has in common with its neighbour, at least."""

@@ -382,6 +382,8 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     epochs = [json.loads(line)["epoch"] for line in (chosen.out / "progress.jsonl").read_text(encoding="utf-8").splitlines()]
     assert epochs == [1, 1, 2, 2, 3, 3, 3, 4, 4]
     assert (chosen.out / "results.csv").read_text(encoding="utf-8").count("\n") == 5
+    with pytest.raises(TagtraceError, match="complete"):
+        train_detector(chosen, resume=True)
 
 
 @pytest.mark.train

@@ -217,7 +217,14 @@ def train_detector(settings: DetectorSettings, *, resume: bool = False) -> Train
         overrides["resume"] = str(last)
     trainer = OfflineTrainer(overrides=overrides, settings=settings, log=_progress_log(settings.out, fresh=not resume))
     started = time.perf_counter()
-    trainer.train()
+    try:
+        trainer.train()
+    except AssertionError as error:  # how ultralytics says that a run is complete
+        if resume and "nothing to resume" in str(error):
+            raise TagtraceError(
+                f"{last}: the run is complete, there is nothing to resume; start a new one in another folder"
+            ) from error
+        raise
     seconds = time.perf_counter() - started
     metrics = trainer.metrics or {}
     return TrainingResult(
