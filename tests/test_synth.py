@@ -116,6 +116,7 @@ def test_labels_ask_only_for_what_a_picture_can_show() -> None:
     assert label("ТГ: @mаgаzin_kz", "telegram") == "ТГ: @magazin_kz"
     assert label("ЅНОР_КZ1", "telegram") == "SHOP_KZ1"
     assert label("РАБОТА", "word") == "РАБОТА"
+    assert label("https://омега-ара.қаз", "url") == "https://омега-ара.қаз"
 
 
 def test_the_rectangle_of_a_quad_keeps_its_start() -> None:

@@ -60,9 +60,16 @@ def label(text: str, kind: str) -> str:
     """What a recogniser can be asked to see in ``text``: look-alikes as Latin letters in the mixed words of a contact."""
     if kind == WORD:
         return text
-    words = text.split(" ")
-    mixed = [any(c.isascii() and c.isalpha() for c in word) or "@" in word or "_" in word for word in words]
-    return " ".join("".join(_ALIKE.get(c, c) for c in word) if mix else word for word, mix in zip(words, mixed, strict=True))
+    return " ".join(_as_seen(word) for word in text.split(" "))
+
+
+def _as_seen(word: str) -> str:
+    """A word of a contact with look-alikes as Latin letters, when it has Latin letters and no other Cyrillic ones."""
+    foreign = [c for c in word if c.isalpha() and not c.isascii()]
+    latin = "@" in word or "_" in word or any(c.isascii() and c.isalpha() for c in word)
+    if not latin or any(c not in _ALIKE and c not in "кмтвнЧб" for c in foreign):
+        return word
+    return "".join(_ALIKE.get(c, c) for c in word)
 
 
 def line_crops(

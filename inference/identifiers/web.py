@@ -17,6 +17,7 @@ import tldextract
 from ...contract import Flag, IdentifierKind
 from .base import Found, Source, View, free
 from .fold import Likeness, fold_char
+from .protected import bundled
 
 COMMON_SUFFIXES = frozenset(
     "kz ru com net org biz info su top xyz shop store club site online pro cc io me to ws tv co app dev link live vip space "
@@ -90,8 +91,18 @@ def _tidy_path(path: str) -> str:
     return path.rstrip("/?")
 
 
+def page_on(host: str, path: str) -> str:
+    """What of ``path`` belongs to the resource: all of it on a host that many share, nothing on a site's own host.
+
+    A shop's site is blocked as a whole, so that ``shop.kz/menu`` and ``shop.kz`` are one resource; on ``telegra.ph`` the page is.
+    """
+    labels = host.split(":")[0].split(".")
+    shared = bundled().shared_hosts
+    return path if any(".".join(labels[i:]) in shared for i in range(len(labels))) else ""
+
+
 def canonical_url(url: str) -> str | None:
-    """Canonical form of a literal web address, or None when it has no proper host. Idempotent."""
+    """Canonical form of a literal web address, or None when it has no proper host: see ``page_on``. Idempotent."""
     match = re.match(
         r"^(?:https?:/{0,2})?(?:[^/?#@\s]*@)?(?P<host>[^/?#:\s]+)(?::(?P<port>\d{1,5}))?(?P<path>[/?#]\S*)?$", url.strip(), re.I
     )
@@ -103,7 +114,7 @@ def canonical_url(url: str) -> str | None:
     while host.startswith("www.") and is_domain(host[4:]):
         host = host[4:]
     port = "" if match["port"] in (None, "80", "443") else ":" + str(match["port"])
-    return host + port + _tidy_path(match["path"] or "")
+    return host + port + page_on(host, _tidy_path(match["path"] or ""))
 
 
 def canonical_email(text: str) -> str | None:
