@@ -6,7 +6,7 @@ Canonical values (``Identifier.value``):
 |---|---|
 | telegram | lower-case ASCII name, without ``@`` and dots |
 | telegram_invite | ``+`` and the hash, verbatim |
-| url | host in lower-case ASCII (punycode), without scheme and ``www.``; then path and query where there are any |
+| url | host in lower-case ASCII (punycode), without scheme and ``www.``; path and query only on hosts that many share |
 | onion | ``<56 characters>.onion`` (16 for the retired version 2, flag ``obsolete``) |
 | i2p | host in lower case, with ``.i2p`` |
 | phone | E.164 |
