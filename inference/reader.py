@@ -18,8 +18,10 @@ class ReaderSettings:
     """Height of the crops; the recogniser brings them to its own."""
     crop_max_width_px: int = 1920
     """Longer lines are squeezed to this width."""
-    margin_share: float = 0.0
-    """What is added around a region before it is cut out, as a share of its height: detectors cut close."""
+    margin_along: float = 0.3
+    """What is added at both ends of a region before it is cut out, as a share of its height: a letter cut off cannot be read."""
+    margin_across: float = 0.1
+    """What is added above and below, as a share of its height."""
     min_side_px: float = 2.0
     """Regions thinner than this hold nothing that could be read."""
 
@@ -63,6 +65,7 @@ class TagtraceReader:
         return region.kind is RegionKind.LINE and min(geometry.size(region.quad)) >= self._settings.min_side_px
 
     def _cut(self, image: Image, region: Region) -> Image:
-        margin = self._settings.margin_share * geometry.size(region.quad)[1]
-        quad = geometry.expand(region.quad, margin) if margin else region.quad
-        return geometry.warp(image, quad, self._settings.crop_height_px, self._settings.crop_max_width_px)
+        settings = self._settings
+        height = geometry.size(region.quad)[1]
+        quad = geometry.expand(region.quad, settings.margin_along * height, settings.margin_across * height)
+        return geometry.warp(image, quad, settings.crop_height_px, settings.crop_max_width_px)

@@ -6,6 +6,7 @@ hide a readable messenger contact: without lawful or official words around it, i
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from rapidfuzz import fuzz
 
 from ..contract import Code, Flag, Identifier, IdentifierKind, Line
 
+_ANCHOR = re.compile(r"@\w{3}|(?:^|[\s/])[tт][.,]?\s?(?:me|ме|rne)\b|telegram|\b(?:tg|тг)\b\s?[:@]|\.onion\b")
 _MESSENGERS = frozenset(IdentifierKind) - {IdentifierKind.PHONE, IdentifierKind.URL, IdentifierKind.EMAIL, IdentifierKind.QR}
 
 
@@ -28,9 +30,14 @@ class RelevanceSettings:
 
     min_points: float = 1.0
     messenger: float = 3.0
-    contact: float = 1.2
+    contact: float = 0.7
+    """A phone, site or e-mail address: lawful posters have them, too."""
+    anchor: float = 0.8
+    """The beginning of a messenger contact was read (``@``, ``t.me/``), though not the contact itself."""
     protected: float = -1.0
     advert_word: float = 0.8
+    other_line: float = -0.5
+    """A line without contact and known word beside a phone or site: adverts of the trade have few words, posters many."""
     lawful_word: float = -1.2
     official_word: float = -2.0
     detector_weight: float = 1.2
@@ -66,6 +73,11 @@ def _matches(text: str, words: Sequence[str], settings: RelevanceSettings) -> in
     return count
 
 
+def _is_wording(text: str) -> bool:
+    """Whether a line is words rather than a scrap or a number."""
+    return sum(c.isalpha() for c in text) >= 4
+
+
 def points(
     lines: Sequence[Line], codes: Sequence[Code], identifiers: Sequence[Identifier], settings: RelevanceSettings = DEFAULT
 ) -> float:
@@ -78,9 +90,18 @@ def points(
         total += settings.contact
     elif identifiers:
         total += settings.protected
-    text = "  ".join(line.reading.text.lower() for line in lines)
+    texts = [line.reading.text.lower() for line in lines]
+    text = "  ".join(texts)
     words = lexicon()
-    total += settings.advert_word * _matches(text, words["advert"], settings)
+    advert_words = _matches(text, words["advert"], settings)
+    total += settings.advert_word * advert_words
+    if not free and not identifiers and _ANCHOR.search(text):
+        total += settings.anchor
+    if free and not any(i.kind in _MESSENGERS for i in free) and not advert_words:
+        named = {index for identifier in identifiers for index in identifier.lines}
+        total += settings.other_line * min(
+            settings.max_words, sum(i not in named and _is_wording(t) for i, t in enumerate(texts))
+        )
     total += settings.lawful_word * _matches(text, words["lawful"], settings)
     total += settings.official_word * _matches(text, words["official"], settings)
     if lines:
