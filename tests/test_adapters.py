@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from tagtrace.contract import BrokenInstallationError, Image, LineReader, TagtraceError
 from tagtrace.models.adapters import VENDOR_READERS, vendor_reader
 from tagtrace.models.adapters.vendor import text_line

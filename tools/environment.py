@@ -1,7 +1,7 @@
 """Set up ``.venv`` from a lock, with nothing but Python.
 
-- ``python tools/environment.py base`` and ``python tools/environment.py test`` make the environment where there is none, install the locked
-  packages with their hashes checked, and tagtrace itself so that edits take effect. They do nothing where that is done already.
+- ``python tools/environment.py base`` and ``python tools/environment.py test`` make the environment where there is none, install
+  the locked packages with their hashes checked, and tagtrace itself so that edits take effect. They do nothing where it is done.
 - ``python tools/environment.py copy FOLDER`` puts the package into a folder of its own, exactly as a wheel installs it.
 
 ``TAGTRACE_VENV`` names another place than ``.venv``.
