@@ -38,6 +38,7 @@ COMMANDS: dict[str, Lazy] = {
     "models list": Lazy("models.commands", "list_models", "List the models with their task, licence, size and checksum."),
     "models verify": Lazy("models.commands", "verify_models", "Check every model file against its checksum."),
     "synth": Lazy("datasets.commands", "synth", "Write synthetic photos of adverts on walls, with truth.", "train"),
+    "textures": Lazy("datasets.commands", "textures", "Unpack wall textures of Debian packages, as backgrounds for synth."),
     "train detector": Lazy("training.commands_detector", "detector", "Train the detector of lines and codes.", "train"),
     "train recogniser": Lazy("training.commands_recogniser", "recogniser", "Train the recogniser of lines.", "train"),
     "evaluate": Lazy("training.commands_evaluate", "evaluate", "Measure results against a truth file, slice by slice."),

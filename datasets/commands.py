@@ -1,4 +1,4 @@
-"""Commands of the room ``datasets``: make synthetic photos and line crops."""
+"""Commands of the room ``datasets``: make synthetic photos and line crops, and unpack textures of walls for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def synth(
     split: Annotated[str, typer.Option("--split", help="train, val or test: each has its own fonts, walls and shops.")] = "train",
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes to use.")] = 1,
     backgrounds: Annotated[
-        list[Path] | None, typer.Option("--backgrounds", help="Folder with pictures of walls; may be given several times.")
+        list[Path] | None,
+        typer.Option("--backgrounds", help="Folder with pictures of walls; may be given several times. See `tagtrace textures`."),
     ] = None,
     fonts: Annotated[
         list[Path] | None, typer.Option("--fonts", help="Folder with further fonts; may be given several times.")
@@ -35,14 +36,15 @@ def synth(
     from .formats.yolo import export_yolo
     from .synth.compose import SynthSettings
     from .synth.lines import LineSettings
-    from .synth.run import SPLITS, Job, synthesise
+    from .synth.run import SPLITS, Job, split_backgrounds, synthesise
+    from .synth.textures import background_credits, copy_terms
     from .truth import read_truth
 
     if split not in SPLITS:
         raise TagtraceError(f"--split {split}: choose one of {', '.join(SPLITS)}")
-    job = Job(
-        str(out), seed, split, tuple(map(str, backgrounds or ())), tuple(map(str, fonts or ())), SynthSettings(), LineSettings()
-    )
+    folders = backgrounds or []
+    credits = background_credits(folders, split_backgrounds(folders, split))
+    job = Job(str(out), seed, split, tuple(map(str, folders)), tuple(map(str, fonts or ())), SynthSettings(), LineSettings())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         bars = {
@@ -54,5 +56,19 @@ def synth(
         truth = read_truth(out / split / "truth.jsonl")
         if yolo:
             export_yolo(truth, out / split / "photos", out / "yolo", split)
-        write_data_card(truth, out / split / "DATACARD.md")
+        write_data_card(truth, out / split / "DATACARD.md", credits=credits)
+        copy_terms(folders, out / split)
     typer.echo(f"{count} photos and {lines} line crops are in {out / split}")
+
+
+def textures(out: Annotated[Path, typer.Option("--out", help="Folder to write the pictures to.")]) -> None:
+    """Unpack the wall textures of Debian's free game packages, as backgrounds for `tagtrace synth`.
+
+    Wants one of the packages ufoai-textures and openarena-081-textures (apt install …). Licences are written beside the pictures.
+
+    Example: tagtrace textures --out data/textures
+    """
+    from .synth.textures import ATTRIBUTION, PACKS, unpack_debian_textures
+
+    paths = unpack_debian_textures(out, PACKS)
+    typer.echo(f"{len(paths)} pictures are in {out}, and where each is from in {out / ATTRIBUTION}")

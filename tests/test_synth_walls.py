@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -12,13 +13,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
+from tagtrace import cli
 from tagtrace.contract import TagtraceError
 from tagtrace.datasets.synth import noise, scenery, shadows
 from tagtrace.datasets.synth.light import MODES, light_field
 from tagtrace.datasets.synth.occluders import occluders
 from tagtrace.datasets.synth.scenery import ScenerySettings, furnish, scenery_behind
 from tagtrace.datasets.synth.surroundings import SurroundingSettings, surroundings
-from tagtrace.datasets.synth.textures import ATTRIBUTION, TexturePack, unpack_debian_textures
+from tagtrace.datasets.synth.textures import ATTRIBUTION, TexturePack, background_credits, unpack_debian_textures
 from tagtrace.datasets.synth.walls import MATERIALS, Wall, WallSettings, make_wall
 
 SIZE = (180, 240)
@@ -278,3 +280,23 @@ def test_missing_and_damaged_packages_say_what_to_install(tmp_path: Path) -> Non
     pack.archive.unlink()
     with pytest.raises(TagtraceError, match="apt install some-textures"):
         unpack_debian_textures(tmp_path / "out", [pack])
+
+
+@pytest.mark.train
+def test_the_data_card_names_whom_the_backgrounds_are_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tagtrace.datasets.synth.textures.PACKS", (_archive(tmp_path),))
+    assert cli.run(["textures", "--out", str(tmp_path / "walls")]) == 0
+    assert cli.run(["synth", "--out", str(tmp_path), "--count", "1", "--backgrounds", str(tmp_path / "walls"), "--no-yolo"]) == 0
+    card = (tmp_path / "train" / "DATACARD.md").read_text("utf-8")
+    for licence in ("GPL-2+", "CC-BY-3.0"):
+        assert re.search(rf"pictures of walls: 1 \| see some-textures.copyright \| {re.escape(licence)} \|", card)
+    assert "License: CC-BY-3.0" in (tmp_path / "train" / "some-textures.copyright").read_text("utf-8")
+
+
+def test_only_the_pictures_of_the_split_are_credited(tmp_path: Path) -> None:
+    paths = unpack_debian_textures(tmp_path / "walls" / "debian", [_archive(tmp_path)])
+    (credit,) = background_credits([tmp_path / "walls"], paths[1:])
+    assert (credit.licence, credit.title) == ("CC-BY-3.0", "pictures of walls: 1")
+    (tmp_path / "walls" / "debian" / ATTRIBUTION).write_text("name\tlicence\n")
+    with pytest.raises(TagtraceError, match="SOURCES.tsv: no column file, package, version, path"):
+        background_credits([tmp_path / "walls"], paths)

@@ -7,11 +7,14 @@ windows cut out, or nothing of a wall in them were sorted out by eye; the patter
 
 from __future__ import annotations
 
+import csv
 import io
 import re
+import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -20,9 +23,13 @@ import numpy as np
 from PIL import Image as PilImage
 
 from ...contract import TagtraceError
+from ..datacard import Credit
 
 ATTRIBUTION = "SOURCES.tsv"
 """The file beside the unpacked pictures that says where each came from."""
+
+COLUMNS = ("file", "package", "version", "path", "licence")
+"""Its columns, named in its first line and parted by tabs."""
 
 MIN_SIDE_PX = 200
 """Smaller pictures show pixels, not surface."""
@@ -109,7 +116,7 @@ def unpack_debian_textures(out: Path, packs: Sequence[TexturePack] = PACKS) -> l
         names = " ".join(pack.package for pack in packs)
         raise TagtraceError(f"no texture archive found ({', '.join(str(p.archive) for p in packs)}): apt install {names}")
     out.mkdir(parents=True, exist_ok=True)
-    paths, rows = [], ["file\tpackage\tversion\tpath\tlicence"]
+    paths, rows = [], ["\t".join(COLUMNS)]
     for pack in found:
         version, terms = _version(pack.package), _licences(pack)
         if pack.copyright.is_file():
@@ -122,6 +129,47 @@ def unpack_debian_textures(out: Path, packs: Sequence[TexturePack] = PACKS) -> l
             rows.append("\t".join((target.name, pack.package, version, name, licence)))
     (out / ATTRIBUTION).write_text("\n".join(rows) + "\n", encoding="utf-8")
     return sorted(paths)
+
+
+def background_credits(folders: Sequence[Path], used: Collection[Path]) -> list[Credit]:
+    """Who has to be named for the pictures ``used`` below ``folders``: one credit per package and licence, sorted.
+
+    Rests on the :data:`ATTRIBUTION` files below the folders; pictures that none of them lists get no credit.
+    Raises TagtraceError if such a file cannot be read or lacks a column.
+    """
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for sources in _attributions(folders):
+        for row in _rows(sources):
+            if sources.parent / row["file"] in used:
+                counts[row["package"], row["version"], row["licence"]] += 1
+    return [
+        Credit(f"pictures of walls: {count}", f"see {package}.copyright", licence, f"Debian package {package} {version}")
+        for (package, version, licence), count in sorted(counts.items())
+    ]
+
+
+def copy_terms(folders: Sequence[Path], target: Path) -> None:
+    """Copy the ``*.copyright`` files beside every :data:`ATTRIBUTION` below ``folders`` to ``target``: credits point at them."""
+    for sources in _attributions(folders):
+        for terms in sorted(sources.parent.glob("*.copyright")):
+            shutil.copyfile(terms, target / terms.name)
+
+
+def _attributions(folders: Sequence[Path]) -> list[Path]:
+    return sorted({path for folder in folders for path in folder.rglob(ATTRIBUTION)})
+
+
+def _rows(sources: Path) -> list[dict[str, str]]:
+    try:
+        with sources.open(encoding="utf-8", newline="") as lines:
+            reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, restval="")
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise TagtraceError(f"{sources} cannot be read ({error}): unpack the textures again") from error
+    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+    if missing:
+        raise TagtraceError(f"{sources}: no column {', '.join(missing)}; wanted are {', '.join(COLUMNS)}, parted by tabs")
+    return rows
 
 
 def _pictures(pack: TexturePack) -> Iterator[tuple[str, bytes, str]]:
