@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..contract import Detector, Image, Line, ModelInfo, Recogniser, Region, RegionKind
+from ..contract import Detector, Image, Line, ModelInfo, Reading, Recogniser, Region, RegionKind
 from ..models import geometry
+from ..models.together import together
 from .stages import stage
 
 
@@ -22,6 +23,11 @@ class ReaderSettings:
     """What is added at both ends of a region before it is cut out, as a share of its height: a letter cut off cannot be read."""
     margin_across: float = 0.1
     """What is added above and below, as a share of its height."""
+    second_along: float = 0.12
+    second_across: float = 0.22
+    """Margins of the second crop of a line that the first left in doubt."""
+    second_below: float = 0.985
+    """Confidence of the first reading below which a line is looked at a second time."""
     min_side_px: float = 2.0
     """Regions thinner than this hold nothing that could be read."""
 
@@ -49,8 +55,9 @@ class TagtraceReader:
             found = self._detector.detect(images)
         wanted = [[region for region in regions if self._is_line(region)] for regions in found]
         with stage("read"):
-            crops = [self._cut(image, region) for image, lines in zip(images, wanted, strict=True) for region in lines]
-            readings = iter(self._recogniser.read(crops) if crops else [])
+            readings = iter(
+                self._read([(image, region) for image, lines in zip(images, wanted, strict=True) for region in lines])
+            )
         out: list[tuple[list[Line], list[Region]]] = []
         for regions, lines in zip(found, wanted, strict=True):
             read = []
@@ -64,8 +71,19 @@ class TagtraceReader:
     def _is_line(self, region: Region) -> bool:
         return region.kind is RegionKind.LINE and min(geometry.size(region.quad)) >= self._settings.min_side_px
 
-    def _cut(self, image: Image, region: Region) -> Image:
+    def _read(self, places: Sequence[tuple[Image, Region]]) -> list[Reading]:
+        """Read each place, and those in doubt once more in another crop: letters cut off in one may be whole in the other."""
         settings = self._settings
+        if not places:
+            return []
+        first = self._recogniser.read([self._cut(*place, settings.margin_along, settings.margin_across) for place in places])
+        doubtful = [n for n, reading in enumerate(first) if reading.text and reading.confidence < settings.second_below]
+        again = [self._cut(*places[n], settings.second_along, settings.second_across) for n in doubtful]
+        for n, second in zip(doubtful, self._recogniser.read(again) if again else [], strict=True):
+            first[n] = together([first[n], second])
+        return first
+
+    def _cut(self, image: Image, region: Region, along: float, across: float) -> Image:
         height = geometry.size(region.quad)[1]
-        quad = geometry.expand(region.quad, settings.margin_along * height, settings.margin_across * height)
-        return geometry.warp(image, quad, settings.crop_height_px, settings.crop_max_width_px)
+        quad = geometry.expand(region.quad, along * height, across * height)
+        return geometry.warp(image, quad, self._settings.crop_height_px, self._settings.crop_max_width_px)

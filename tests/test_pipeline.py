@@ -177,7 +177,7 @@ def test_reader_cuts_turns_and_sorts() -> None:
     code = Region(RegionKind.CODE, quad(300, 200, 50, 50), 0.8)
     detector = FixedDetector(Region(RegionKind.LINE, left, 0.9), code, Region(RegionKind.LINE, right, 0.7))
     recogniser = BrightestSide()
-    reader = TagtraceReader(detector, recogniser, ReaderSettings(crop_height_px=40, crop_max_width_px=250))
+    reader = TagtraceReader(detector, recogniser, ReaderSettings(40, 250, margin_along=0, margin_across=0, second_below=0))
     assert isinstance(reader, LineReader) and reader.infos == (detector.info, recogniser.info)
     found = reader.read_lines([image, image])
     assert len(found) == 2 and recogniser.shapes == [(40, 250, 3)] * 4
@@ -198,9 +198,18 @@ def test_margin_widens_the_crop() -> None:
     recogniser = BrightestSide()
     detector = FixedDetector(Region(RegionKind.LINE, quad(50, 50, 200, 50), 0.9))
     for margin in (0.0, 0.2):
-        TagtraceReader(detector, recogniser, ReaderSettings(crop_height_px=40, margin_share=margin)).read_lines([photo().pixels])
+        settings = ReaderSettings(crop_height_px=40, margin_along=margin, margin_across=margin, second_below=0)
+        TagtraceReader(detector, recogniser, settings).read_lines([photo().pixels])
     # 200 x 50 is 160 x 40; with 10 px on each side it is 220 x 70.
     assert [shape[1] for shape in recogniser.shapes] == [160, round(40 * 220 / 70)]
+
+
+def test_only_lines_in_doubt_are_looked_at_again() -> None:
+    detector = FixedDetector(Region(RegionKind.LINE, quad(50, 50, 200, 50), 0.9))
+    for limit, looks in ((0.5, 1), (0.95, 2)):
+        recogniser = BrightestSide()
+        TagtraceReader(detector, recogniser, ReaderSettings(second_below=limit)).read_lines([photo().pixels])
+        assert len(recogniser.shapes) == looks
 
 
 @pytest.fixture(scope="module")
