@@ -15,9 +15,9 @@ def together(readings: Sequence[Reading]) -> Reading:
     """One reading of several looks (crops) at the same line, as many hypotheses as the first has.
 
     Each text that any look proposes is scored by every look's exact CTC log-likelihood, and the scores are averaged, not added:
-    looks at one photo are far from independent. Characters are those of the look that knows the best text best, with confidences and
-    alternatives averaged where the looks agree on the number of characters. Looks without log-probabilities, or read the other
-    way up than the first, are left out; with one look left, it is returned as it is.
+    looks at one photo are far from independent. Characters are those of the look that knows the best text best, with
+    confidences and alternatives averaged where the looks agree on the number of characters. Looks without log-probabilities, or
+    read the other way up than the first, are left out; with one look left, it is returned as it is.
     """
     first = readings[0]
     looks = [r for r in readings if r.log_probs is not None and r.flipped == first.flipped and r.hypotheses]

@@ -55,6 +55,8 @@ def test_spellings_of_one_handle(text: str) -> None:
         ("https://zhuldyz-kz.store", "url", "zhuldyz-kz.store"),
         ("HTTPS://ZHULDYZ-KZ.STORE/", "url", "zhuldyz-kz.store"),
         ("https:/zhuldyz-kz,store", "url", "zhuldyz-kz.store"),
+        ("telagram.me/zhuldyz_7", "telegram", "zhuldyz_7"),
+        ("telegam.me/zhuldyz_7", "telegram", "zhuldyz_7"),
         ("www.zhuldyz-kz.store/Almaty", "url", "zhuldyz-kz.store"),
         ("telegra.ph/zhuldyz-7", "url", "telegra.ph/zhuldyz-7"),
         ("zhuldyz.k2", "url", "zhuldyz.kz"),

@@ -37,11 +37,12 @@ def _links(view: View, source: Source, spans: list[tuple[int, int]]) -> list[Fou
     for address in web.find_addresses(view, source, spans):
         if address.host.endswith((".onion", ".i2p")):
             continue
-        target = resolve(address.host + address.path)
+        meant = telegram.misread_host(address.host) if source is Source.PAINTED and address.path else None
+        target = resolve((meant or address.host) + address.path)
         if target is None:
             continue
         kind, value = target
-        flags = address.flags
+        flags = (*address.flags, Flag.REPAIRED) if meant else address.flags
         if kind is IdentifierKind.TELEGRAM:
             if len(value) < telegram.MENTION_LENGTH - 1 and source is not Source.CODE:
                 continue

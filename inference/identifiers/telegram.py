@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from urllib.parse import parse_qs, unquote
 
+from rapidfuzz.distance import Levenshtein
+
 from ...contract import Flag, IdentifierKind
 from .base import Found, Source, View, free
 from .fold import skeleton
@@ -143,6 +145,15 @@ def is_telegram_host(host: str) -> bool:
     """Whether a host name is Telegram's own (``www.t.me``, ``name.t.me``)."""
     host = host.lower().removeprefix("www.")
     return host in HOSTS or host.endswith(".t.me")
+
+
+def misread_host(host: str) -> str | None:
+    """Telegram's long host name that ``host`` is a misreading of (up to two characters); None when it is none or is right."""
+    if is_telegram_host(host):
+        return None
+    return next(
+        (known for known in ("telegram.me", "telegram.dog") if Levenshtein.distance(host, known, score_cutoff=2) <= 2), None
+    )
 
 
 def _found(
