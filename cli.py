@@ -41,6 +41,9 @@ COMMANDS: dict[str, Lazy] = {
     "textures": Lazy("datasets.commands", "textures", "Unpack wall textures of Debian packages, as backgrounds for synth."),
     "train detector": Lazy("training.commands_detector", "detector", "Train the detector of lines and codes.", "train"),
     "train recogniser": Lazy("training.commands_recogniser", "recogniser", "Train the recogniser of lines.", "train"),
+    "export easyocr": Lazy(
+        "training.commands_export", "easyocr", "Write the recogniser in the form that EasyOCR loads.", "train"
+    ),
     "evaluate": Lazy("training.commands_evaluate", "evaluate", "Measure results against a truth file, slice by slice."),
     "benchmark": Lazy("training.commands_benchmark", "benchmark", "Measure speed, memory and peers on the same photos.", "peers"),
 }
@@ -49,6 +52,7 @@ COMMANDS: dict[str, Lazy] = {
 GROUPS = {
     "models": "The model files: list them, verify them.",
     "train": "Train the models again.",
+    "export": "Write models in the forms of other programs.",
 }
 
 EXIT_CODES = {

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
@@ -37,6 +39,7 @@ from .recogniser_start import load_ppocr, ppocr_file
 CHECKPOINT = "last.pt"
 LOG = "log.csv"
 ONNX_FILE = "recogniser.onnx"
+WEIGHTS_FILE = "recogniser.safetensors"
 BATCHES_AHEAD = 6
 
 
@@ -235,11 +238,16 @@ def ctc_loss(model: nn.Module, batch: Batch, bfloat16: bool) -> Tensor:
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Fill ``model`` with the averaged weights of a checkpoint. Raises TagtraceError when the file is missing or does not fit."""
+    """Fill ``model`` with the weights of a ``.safetensors`` file or the averaged ones of a checkpoint.
+
+    Raises TagtraceError when the file is missing or does not fit.
+    """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["average"])
-    except (OSError, KeyError, RuntimeError) as error:
+        if Path(path).suffix == ".safetensors":
+            model.load_state_dict(load_file(path))
+        else:
+            model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["average"])
+    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise TagtraceError(f"{path}: not a checkpoint of this recogniser ({error})") from error
 
 
@@ -268,7 +276,11 @@ def train(settings: RecogniserSettings, say: Callable[[str], None] = print) -> S
 
 
 def export(model: Model, folder: Path, crop: CropSettings) -> float:
-    """Write ``recogniser.onnx`` and the folder ``easyocr`` to ``folder``; returns the largest difference of log-probabilities."""
+    """Write ``recogniser.onnx``, ``recogniser.safetensors`` and the folder ``easyocr`` to ``folder``.
+
+    Returns the largest difference of log-probabilities between the network and its ONNX form.
+    """
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / WEIGHTS_FILE)
     difference = export_onnx(model, folder / ONNX_FILE, crop)
     export_easyocr(model, folder / "easyocr", crop.height)
     return difference
