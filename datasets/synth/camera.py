@@ -54,7 +54,7 @@ def homography(view: View, look_at: tuple[float, float], centre: tuple[float, fl
 
 def map_points(matrix: NDArray[np.float64], points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Map (n, 2) points through a 3x3 homography."""
-    return cv2.perspectiveTransform(points.reshape(1, -1, 2).astype(np.float64), matrix)[0].astype(np.float32)
+    return np.asarray(cv2.perspectiveTransform(points.reshape(1, -1, 2).astype(np.float64), matrix)[0], np.float32)
 
 
 AUTO_EXPOSURE = 0.9
@@ -118,7 +118,7 @@ def develop(rng: np.random.Generator, picture: NDArray[np.float32], exposure: Ex
         out = out + exposure.noise * (0.4 + np.sqrt(np.clip(1 - out, 0, 1))) * (0.75 * grain + 0.5 * chroma)
     if exposure.sharpen:
         out = out + exposure.sharpen * (out - cv2.GaussianBlur(out, (0, 0), 1.2))
-    return (np.clip(out, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return np.asarray(np.clip(out, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def motion_kernel(length: float, angle: float) -> NDArray[np.float32]:
@@ -129,10 +129,12 @@ def motion_kernel(length: float, angle: float) -> NDArray[np.float32]:
     points = [(int((middle - dx) * 16), int((middle - dy) * 16)), (int((middle + dx) * 16), int((middle + dy) * 16))]
     cv2.line(kernel, points[0], points[1], 1.0, 1, cv2.LINE_AA, 4)
     kernel[size // 2, size // 2] = max(kernel[size // 2, size // 2], 0.5)
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum(), np.float32)
 
 
 def jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     """Through the JPEG encoder and back: RGB in, RGB out."""
     _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None, "what was just encoded can be decoded"
+    return np.ascontiguousarray(decoded[..., ::-1], np.uint8)

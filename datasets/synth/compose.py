@@ -113,7 +113,7 @@ def _viewpoint(rng: np.random.Generator, view: View, settings: SynthSettings) ->
     corners = np.array([[0, 0], [view.width, 0], [view.width, view.height], [0, view.height]], np.float32)
     for _ in range(12):
         matrix = homography(view, (0.0, 0.0), centre)
-        inverse = np.linalg.inv(matrix)
+        inverse = np.asarray(np.linalg.inv(matrix), np.float64)
         depth = np.column_stack([corners, np.ones(4)]) @ inverse.T
         if (depth[:, 2] > 0.15).all():
             points = map_points(inverse, corners)
@@ -131,7 +131,9 @@ def _plane(rng: np.random.Generator, size: tuple[int, int], settings: SynthSetti
     small = (max(64, int(size[0] * factor)), max(64, int(size[1] * factor)))
     wall = make_wall(rng, small[1], small[0], backgrounds=backgrounds)
     if factor < 1:
-        albedo, relief = (cv2.resize(part, size, interpolation=cv2.INTER_LINEAR) for part in (wall.albedo, wall.relief))
+        albedo, relief = (
+            np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR), np.float32) for part in (wall.albedo, wall.relief)
+        )
         wall = replace(wall, albedo=albedo, relief=relief, scale=wall.scale / factor)
     plane = Plane.of(wall)
     if rng.random() < 0.15:

@@ -56,7 +56,8 @@ def _stamp_letter(
     array = np.asarray(tile)
     if jumpy:
         centre = (1.4 * size, 1.6 * size)
-        matrix = cv2.getRotationMatrix2D(centre, float(rng.normal(0, 45 * jumpy)), float(np.exp(rng.normal(0, 0.5 * jumpy))))
+        angle, scale = float(rng.normal(0, 45 * jumpy)), float(np.exp(rng.normal(0, 0.5 * jumpy)))
+        matrix = np.asarray(cv2.getRotationMatrix2D(centre, angle, scale), np.float64)
         matrix[:, 2] += rng.normal(0, 0.35 * jumpy * size, 2) * (0.3, 1.0)
         array = cv2.warpAffine(array, matrix, (3 * size, 3 * size), flags=cv2.INTER_LINEAR)
     left = round(x) - size

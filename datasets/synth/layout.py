@@ -157,8 +157,8 @@ def _blend_max(canvas: Mask, mask: Mask, left: int, top: int) -> None:
 
 def cross_out(rng: np.random.Generator, block: Block, cap_px: float) -> Mask:
     """Strokes that someone drew across a block: coverage of the same shape."""
-    out = np.zeros(block.alpha.shape, np.float32)
-    height, width = out.shape
+    height, width = block.alpha.shape
+    out = np.zeros((height, width), np.float32)
     for _ in range(int(rng.integers(1, 4))):
         ys = np.clip(rng.uniform(0.25, 0.75, 4) * height, 0, height)
         points = np.stack([np.linspace(0.05, 0.95, 4) * width, ys], axis=1).astype(np.int32)

@@ -141,7 +141,7 @@ def stencil(rng: np.random.Generator, mask: Mask, cap_px: float, bridges: bool =
         halo = cv2.GaussianBlur(mask, (0, 0), cap_px * float(rng.uniform(0.08, 0.25)))
         grain = np.clip(0.6 + 0.4 * rng.standard_normal(mask.shape, dtype=np.float32), 0, 1)
         out = np.maximum(out, halo * grain * float(rng.uniform(0.08, 0.38)))
-    return np.clip(out, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(out, 0, 1), np.float32)
 
 
 def plate_edge(rng: np.random.Generator, shape: tuple[int, int], cap_px: float) -> Mask:
@@ -149,9 +149,9 @@ def plate_edge(rng: np.random.Generator, shape: tuple[int, int], cap_px: float) 
     out = np.zeros(shape, np.float32)
     inset = max(1, int(cap_px * 0.15))
     cv2.rectangle(out, (inset, inset), (shape[1] - inset, shape[0] - inset), 1.0, max(1, int(cap_px * rng.uniform(0.05, 0.2))))
-    out = cv2.GaussianBlur(out, (0, 0), cap_px * 0.12)
+    soft = cv2.GaussianBlur(out, (0, 0), cap_px * 0.12)
     patchy = np.clip(0.4 + 0.7 * smooth_noise(rng, shape, cap_px * 2.5), 0, 1)
-    return (out * patchy * float(rng.uniform(0.15, 0.5))).astype(np.float32)
+    return np.asarray(soft * patchy * float(rng.uniform(0.15, 0.5)), np.float32)
 
 
 def spray(rng: np.random.Generator, mask: Mask, cap_px: float) -> Mask:
@@ -170,7 +170,7 @@ def spray(rng: np.random.Generator, mask: Mask, cap_px: float) -> Mask:
         _dots(rng, out, cap_px)
     if rng.random() < 0.30:
         _drips(rng, out, cap_px)
-    return np.clip(cv2.GaussianBlur(out, (0, 0), max(0.4, 0.012 * cap_px)), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(cv2.GaussianBlur(out, (0, 0), max(0.4, 0.012 * cap_px)), 0, 1), np.float32)
 
 
 def _dots(rng: np.random.Generator, out: Mask, cap_px: float) -> None:
@@ -202,7 +202,7 @@ def marker(rng: np.random.Generator, mask: Mask, cap_px: float) -> Mask:
     if rng.random() < 0.3:  # dry: streaks along the stroke
         streak = np.clip(0.75 + 0.35 * smooth_noise(rng, (mask.shape[0], mask.shape[1]), max(1.5, cap_px * 0.04)), 0.2, 1)
         body = body * streak
-    return np.clip(body * density, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(body * density, 0, 1), np.float32)
 
 
 def stamp(rng: np.random.Generator, mask: Mask, cap_px: float) -> Mask:
@@ -211,7 +211,7 @@ def stamp(rng: np.random.Generator, mask: Mask, cap_px: float) -> Mask:
     rim = np.clip(body - cv2.GaussianBlur(body, (0, 0), max(0.8, 0.06 * cap_px)), 0, 1)
     pressure = np.clip(0.75 + 0.25 * smooth_noise(rng, (mask.shape[0], mask.shape[1]), cap_px * 2.2), 0.15, 1)
     bald = np.clip(1.6 + 0.8 * smooth_noise(rng, (mask.shape[0], mask.shape[1]), max(1.5, cap_px * 0.05)), 0, 1)
-    return np.clip((body * 0.85 + rim * 0.5) * pressure * bald, 0, 1).astype(np.float32)
+    return np.asarray(np.clip((body * 0.85 + rim * 0.5) * pressure * bald, 0, 1), np.float32)
 
 
 def apply_style(rng: np.random.Generator, style: str, mask: Mask, cap_px: float, *, bridges: bool = True) -> Mask:

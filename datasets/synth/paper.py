@@ -36,7 +36,7 @@ def printed(
     rng: np.random.Generator, lines: Sequence[LineText], payload: str | None, fonts: Sequence[Font], cap_px: float, style: str
 ) -> Block:
     """A sheet of paper or plastic with printed lines and, below or beside them, a QR code of ``payload``."""
-    paper = np.array(_PAPERS[int(rng.integers(len(_PAPERS)))], np.float32) / 255
+    paper = np.asarray(np.array(_PAPERS[int(rng.integers(len(_PAPERS)))], np.float32) / 255, np.float32)
     dark = float(paper.mean()) < 0.45
     ink_colour = (
         np.array(
@@ -70,7 +70,7 @@ def printed(
         ink[y0 : y0 + cut.shape[0], x0 : x0 + cut.shape[1]] = np.maximum(ink[y0 : y0 + cut.shape[0], x0 : x0 + cut.shape[1]], cut)
         placed.append(PlacedLine(line, rectangle(x0, y0, x0 + w, y0 + h), size))
         y += h + gap
-    rgb = rgb * (1 - ink[..., None]) + ink_colour * ink[..., None]
+    rgb = np.asarray(rgb * (1 - ink[..., None]) + ink_colour * ink[..., None], np.float32)
     quad: Corners | None = None
     if code is not None:
         x0, y0 = (widest + 2 * pad, (height - side) // 2) if beside else ((width - side) // 2, min(int(y), height - side - pad))
@@ -193,7 +193,7 @@ def board(rng: np.random.Generator, lines: Sequence[str], fonts: Sequence[Font],
         cut = mask[box[1] : box[3], box[0] : box[2]][: height - y0, : width - x0]
         ink[y0 : y0 + cut.shape[0], x0 : x0 + cut.shape[1]] = cut
         y += h + gap
-    rgb = rgb * (1 - ink[..., None]) + ink_colour * ink[..., None]
+    rgb = np.asarray(rgb * (1 - ink[..., None]) + ink_colour * ink[..., None], np.float32)
     if rng.random() < 0.6:
         cv2.rectangle(rgb, (2, 2), (width - 3, height - 3), tuple(map(float, ink_colour)), max(1, int(cap_px * 0.06)))
     return Block(np.ones((height, width), np.float32), rgb, ink, (), None, kind)

@@ -86,7 +86,7 @@ def put(rng: np.random.Generator, plane: Plane, block: Block, matrix: NDArray[np
     size = (x1 - x0, y1 - y0)
     shrinking = abs(np.linalg.det(local[:, :2])) < 0.5
     flags = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    alpha = cv2.warpAffine(block.alpha, local, size, flags=flags)
+    alpha: Mask = np.asarray(cv2.warpAffine(block.alpha, local, size, flags=flags), np.float32)
     ink = cv2.warpAffine(block.ink, local, size, flags=flags)
     wall = plane.albedo[y0:y1, x0:x1]
     if block.rgb is None:
@@ -141,11 +141,11 @@ def overpaint(rng: np.random.Generator, plane: Plane, placed: Placed) -> str:
     x1, y1 = np.minimum(start + span * part, (plane.ink.shape[1], plane.ink.shape[0])).astype(int)
     if x1 - x0 < 4 or y1 - y0 < 4:
         return ""
-    mask = np.zeros(plane.ink.shape, np.float32)
+    mask: Mask = np.zeros(plane.ink.shape, np.float32)
     ragged = smooth_noise(rng, (int(y1 - y0), int(x1 - x0)), max(4.0, float(span.min()) * 0.15))
     strength = float(rng.uniform(0.85, 1.0)) if what == "patch" else float(rng.uniform(0.35, 0.7))
     mask[y0:y1, x0:x1] = strength * np.clip(1 + 0.08 * ragged, 0, 1)
-    mask = cv2.GaussianBlur(mask, (0, 0), 1.2)
+    mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), 1.2), np.float32)
     base = plane.albedo[y0:y1, x0:x1].reshape(-1, 3)
     colour = np.clip(
         np.median(base, axis=0) + rng.normal(0, 0.09, 3).astype(np.float32) + rng.normal(0, 0.05), 0.03, 0.97
@@ -167,9 +167,9 @@ def scribble(rng: np.random.Generator, plane: Plane, count: int) -> None:
         start = rng.uniform(0, 1, 2) * (width, height)
         steps = rng.normal(0, 1, (int(rng.integers(4, 14)), 2)).cumsum(axis=0) * float(rng.uniform(0.01, 0.06)) * width
         points = (start + steps).astype(np.int32)
-        mask = np.zeros((height, width), np.float32)
-        cv2.polylines(mask, [points], False, 1.0, max(1, int(width * rng.uniform(0.001, 0.008))), cv2.LINE_AA)
-        mask = cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.5, 2.5)))
+        stroke = np.zeros((height, width), np.float32)
+        cv2.polylines(stroke, [points], False, 1.0, max(1, int(width * rng.uniform(0.001, 0.008))), cv2.LINE_AA)
+        mask = np.asarray(cv2.GaussianBlur(stroke, (0, 0), float(rng.uniform(0.5, 2.5))), np.float32)
         _, colour = pick_colour(rng, 0.6)
         free = 1 - cv2.dilate((plane.ink > 0.1).astype(np.float32), np.ones((5, 5), np.uint8))
         mask *= free * float(rng.uniform(0.5, 1.0))

@@ -50,7 +50,7 @@ class Camera:
 
     def unsee(self, points: Corners) -> Corners:
         """Photo pixels to wall pixels."""
-        return map_points(np.linalg.inv(self.matrix), points)
+        return map_points(np.asarray(np.linalg.inv(self.matrix), np.float64), points)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
