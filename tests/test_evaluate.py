@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tagtrace.contract import IdentifierKind, Image, ModelInfo, Quad, Reading, Region, RegionKind, Resource, TagtraceError
 from tagtrace.datasets.truth import AdvertTruth, DistractorTruth, LineTruth, PhotoTruth, write_truth

@@ -11,7 +11,6 @@ from typing import BinaryIO
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
 
 from ... import __version__
 from ...contract import SCHEMA_VERSION
@@ -34,8 +33,8 @@ def write_report(batch: Batch, file: BinaryIO) -> None:
         autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_asset), keep_trailing_newline=True
     )
     page = environment.get_template("report.html.j2").stream(
-        style=Markup(style),
-        script=Markup(script),
+        style=style,
+        script=script,
         style_hash=_csp_hash(style),
         script_hash=_csp_hash(script),
         data=htmlsafe_json_dumps(report_data(batch), ensure_ascii=False),
