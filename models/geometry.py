@@ -182,6 +182,13 @@ def expand(quad: Quad, along: float, across: float | None = None) -> Quad:
     )
 
 
+def lengthen(quad: Quad, before: float, after: float) -> Quad:
+    """Move the first end outwards by ``before`` pixels and the other by ``after``, each corner along its own long side."""
+    a, b, c, d = points_of(quad)
+    top, bottom = _unit(b - a), _unit(c - d)
+    return quad_of([a - before * top, b + after * top, c + after * bottom, d - before * bottom])
+
+
 def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     length = float(np.hypot(*vector))
     return vector / length if length > 0 else vector

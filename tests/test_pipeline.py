@@ -236,3 +236,32 @@ def test_the_real_models_read_a_clear_inscription(own_pipeline: Pipeline) -> Non
     assert "tulpar_kz27" in {item.value for advert in found.adverts for item in advert.identifiers}
     bare = own_pipeline.analyse([photo()])[0]
     assert bare.failure is None and bare.adverts == ()
+
+
+class GoesOn:
+    """Reads one letter per 20 px of crop width up to ``length``, and sees a letter at the end of a crop that is too short."""
+
+    info = ModelInfo("recogniser", "goes-on", "0" * 64)
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def read(self, crops: Sequence[Image]) -> list[Reading]:
+        out = []
+        for crop in crops:
+            letters = min(self.length, crop.shape[1] // 20)
+            table = np.log(np.full((20, 2), (0.99, 0.01), np.float32))
+            if letters < self.length:
+                table[-1] = np.log((0.1, 0.9))
+            out.append(Reading("a" * letters, 0.999, (), (), table, "a"))
+        return out
+
+
+def test_a_line_that_goes_on_beyond_its_box_is_read_to_its_end() -> None:
+    region = Region(RegionKind.LINE, quad(50, 50, 100, 20), 0.9)
+    settings = ReaderSettings(crop_height_px=20, margin_along=0, margin_across=0, stretch=2.0)
+    for length, wanted, right in ((5, 5, 150.0), (7, 7, 190.0), (9, 9, 230.0), (30, 9, 230.0)):
+        ((line,), _) = TagtraceReader(FixedDetector(region), GoesOn(length), settings).read_lines([photo().pixels])[0]
+        assert len(line.reading.text) == wanted
+        assert line.quad[1][0] == pytest.approx(right)
+        assert line.quad[0] == (50.0, 50.0)
