@@ -98,7 +98,11 @@ def _alike(kind: IdentifierKind, a: str, b: str) -> bool:
     if kind is IdentifierKind.PHONE and digit_char(a) is not None:
         return digit_char(a) == digit_char(b)
     left, right = fold_char(a) if a else None, fold_char(b) if b else None
-    return left is not None and right is not None and left[0] == right[0]
+    if left is None or right is None:
+        return False
+    if kind is IdentifierKind.TELEGRAM and {left[0], right[0]} == {"0", "o"}:
+        return True  # which of them a name means is weighed with the texts
+    return left[0] == right[0]
 
 
 def char_product(kind: IdentifierKind, chars: Sequence[Char]) -> float:
