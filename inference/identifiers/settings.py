@@ -30,10 +30,10 @@ class ExtractSettings:
     """Two lines whose boxes share this part of the smaller one are two readings of one line."""
     min_confidence: float = 0.5
     """Identifiers below are not reported; the fields below raise or lower it for a kind."""
-    min_telegram: float = 0.55
-    min_invite: float = 0.55
+    min_telegram: float = 0.72
+    min_invite: float = 0.75
     min_url: float = 0.55
-    min_phone: float = 0.5
+    min_phone: float = 0.7
     min_onion: float = 0.6
     min_payment: float = 0.8
     """BTC, TRON, TON and Tox: checked by a checksum, and costly when wrong."""
