@@ -8,13 +8,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from ..contract import BrokenInstallationError, Image, ModelInfo, Quad, Region, RegionKind, TagtraceError
+from .adapters.onnxruntime_offline import offline_onnxruntime
 from .geometry import bounds, quad_of, rotated_nms, upright
 from .merging import Found, MergeSettings, merge
 
@@ -31,6 +32,9 @@ class DetectionSettings:
 
     input_px: int = 800
     """Long side of the network's input; smaller photos are not blown up."""
+    overview_px: int = 480
+    """Long side of a second, smaller look at a photo in which the first found nothing: close-ups have letters larger than any
+    in training. 0: none."""
     tile_from: float = 2.5
     """Photos whose long side is more than so many times ``input_px`` are also looked at in tiles."""
     tiled_px: int = 1600
@@ -110,14 +114,15 @@ class OnnxDetector:
 
     def __init__(self, model: Path, settings: DetectionSettings | None = None, info: ModelInfo | None = None) -> None:
         self.settings = settings or DetectionSettings()
-        options = onnxruntime.SessionOptions()
+        runtime = offline_onnxruntime()
+        options = runtime.SessionOptions()
         options.intra_op_num_threads = self.settings.threads
         options.log_severity_level = 3
         # Photos differ in shape: a memory plan per shape would keep growing.
         options.enable_mem_pattern = False
         try:
             content = model.read_bytes()
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises many types of its own
             raise BrokenInstallationError(
                 f"{model}: cannot be loaded as a detector ({error}); name an exported ONNX file"
@@ -138,8 +143,13 @@ class OnnxDetector:
     def _detect(self, image: Image) -> list[Region]:
         rows, columns = image.shape[:2]
         found: list[Found] = []
-        for number, view in enumerate(plan_views(columns, rows, self.settings)):
+        views = plan_views(columns, rows, self.settings)
+        for number, view in enumerate(views):
             found.extend(self._look(image, view, number))
+        small = self.settings.overview_px / max(columns, rows)
+        if not found and 0 < small < 1:
+            view = View(0, 0, columns, rows, max(1, round(columns * small)), max(1, round(rows * small)))
+            found.extend(self._look(image, view, len(views)))
         return merge(found, self.settings.merge)
 
     def _look(self, image: Image, view: View, number: int) -> list[Found]:
@@ -217,7 +227,7 @@ def _is_cut(quad: Quad, view: View, columns: int, rows: int, margin: float) -> b
     )
 
 
-def _kinds(model: Path, session: onnxruntime.InferenceSession) -> tuple[RegionKind, ...]:
+def _kinds(model: Path, session: Any) -> tuple[RegionKind, ...]:
     """The kind of each class of the network, from the names in its metadata."""
     metadata = session.get_modelmeta().custom_metadata_map
     try:

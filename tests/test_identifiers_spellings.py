@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from tagtrace.contract import Code, Flag, Identifier, IdentifierKind, Line, Quad, Reading
-from tagtrace.inference.identifiers import extract_advert, extract_payload, extract_text
+from tagtrace.inference.identifiers import ExtractSettings, extract_advert, extract_payload, extract_text
 
 Pairs = list[tuple[str, str]]
 ONION = "a4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dwc6ad"
@@ -19,8 +19,10 @@ def quad(row: int) -> Quad:
 
 
 def painted(*texts: str, codes: Sequence[str] = (), confidence: float = 0.97) -> tuple[Identifier, ...]:
+    """What is found in well-read lines; from which confidence on it is reported is another matter (see the readings)."""
     lines = [Line(quad(i), 0.9, Reading(text, confidence)) for i, text in enumerate(texts)]
-    return extract_advert(lines, [Code(payload, "QRCode", quad(20 + i)) for i, payload in enumerate(codes)])
+    settings = ExtractSettings(min_telegram=0.55, min_invite=0.55, min_phone=0.5)
+    return extract_advert(lines, [Code(payload, "QRCode", quad(20 + i)) for i, payload in enumerate(codes)], settings)
 
 
 def pairs(found: Sequence[Identifier]) -> Pairs:

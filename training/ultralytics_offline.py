@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from PIL import Image as PillowImage
+
 from ..contract import TagtraceError
 
 _INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb")
@@ -23,10 +25,14 @@ def offline_ultralytics() -> ModuleType:
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ.setdefault("YOLO_CONFIG_DIR", str(Path(tempfile.gettempdir()) / f"tagtrace-ultralytics-{os.getuid()}"))
+    opens = PillowImage.open
     try:
         import ultralytics
     except ImportError as error:
         raise TagtraceError("ultralytics is not installed: install tagtrace with its 'train' extra") from error
+    finally:
+        # ultralytics puts its own opener in Pillow's place, which asks for further libraries where a picture is damaged
+        PillowImage.open = opens
     from ultralytics import settings
     from ultralytics.data import utils as data_utils
 
