@@ -6,12 +6,10 @@ It reads Latin only: the package carries no other language, and EasyOCR would ha
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from ...contract import Image, Line, ModelInfo, Region
-from .vendor import broken_engine, file_info, missing_library, read_lines_only, text_line, to_bgr
+from ...contract import Image, Line
+from .vendor import VendorReader, broken_engine, file_info, missing_library, read_lines_only, text_line, to_bgr
 
 DETECTOR_FILE, RECOGNISER_FILE = "craft_mlt_25k.pth", "english_g2.pth"
 LANGUAGES = ("en",)
@@ -19,21 +17,8 @@ _LEAST_SIDE_PX = 2
 """EasyOCR divides by the sides of the scaled picture and fails on a single row or column."""
 
 
-class EasyOcrReader:
+class EasyOcrReader(VendorReader):
     """A ``LineReader`` around an ``easyocr.Reader``; use ``easyocr_english`` for the stock one."""
-
-    def __init__(self, engine: Any, infos: tuple[ModelInfo, ...]) -> None:
-        self._engine = engine
-        self._infos = infos
-
-    @property
-    def infos(self) -> tuple[ModelInfo, ...]:
-        """The detector and the recogniser."""
-        return self._infos
-
-    def read_lines(self, images: Sequence[Image]) -> list[tuple[list[Line], list[Region]]]:
-        """Per picture (RGB) the lines read, in EasyOCR's order; it finds no codes."""
-        return [(self._read(image), []) for image in images]
 
     def _read(self, image: Image) -> list[Line]:
         if min(image.shape[:2]) < _LEAST_SIDE_PX:

@@ -5,31 +5,17 @@ It gives upright boxes only, also for slanted lines.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 
-from ...contract import Image, Line, ModelInfo, Region, TagtraceError
-from .vendor import broken_engine, file_info, missing_library, read_lines_only, text_line, to_bgr, upright_quad
+from ...contract import Image, Line, TagtraceError
+from .vendor import VendorReader, broken_engine, file_info, missing_library, read_lines_only, text_line, to_bgr, upright_quad
 
 
-class FasterPaddleReader:
+class FasterPaddleReader(VendorReader):
     """A ``LineReader`` around ``faster_paddle.OcrEngine``."""
-
-    def __init__(self, engine: Any, infos: tuple[ModelInfo, ...]) -> None:
-        self._engine = engine
-        self._infos = infos
-
-    @property
-    def infos(self) -> tuple[ModelInfo, ...]:
-        """The library, which holds both models."""
-        return self._infos
-
-    def read_lines(self, images: Sequence[Image]) -> list[tuple[list[Line], list[Region]]]:
-        """Per picture (RGB) the lines read, in the engine's order; it finds no codes."""
-        return [(self._read(image), []) for image in images]
 
     def _read(self, image: Image) -> list[Line]:
         # The engine takes encoded files only; a bitmap costs next to nothing to write and to read.

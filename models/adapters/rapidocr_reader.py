@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...contract import Image, Line, ModelInfo, Region
+from ...contract import Image, Line
 from .onnxruntime_offline import silence_onnxruntime
-from .vendor import broken_engine, file_info, missing_library, read_lines_only, text_line, to_bgr
+from .vendor import VendorReader, broken_engine, file_info, missing_library, read_lines_only, text_line, to_bgr
 
 MODEL_FILES = {
     "detector": "PP-OCRv6_det_small.onnx",
@@ -17,21 +16,8 @@ MODEL_FILES = {
 }
 
 
-class RapidOcrReader:
+class RapidOcrReader(VendorReader):
     """A ``LineReader`` around ``rapidocr.RapidOCR``."""
-
-    def __init__(self, engine: Any, infos: tuple[ModelInfo, ...]) -> None:
-        self._engine = engine
-        self._infos = infos
-
-    @property
-    def infos(self) -> tuple[ModelInfo, ...]:
-        """The detector, the classifier of the way up, and the recogniser."""
-        return self._infos
-
-    def read_lines(self, images: Sequence[Image]) -> list[tuple[list[Line], list[Region]]]:
-        """Per picture (RGB) the lines read, in RapidOCR's order; it finds no codes."""
-        return [(self._read(image), []) for image in images]
 
     def _read(self, image: Image) -> list[Line]:
         found = self._engine(to_bgr(image))

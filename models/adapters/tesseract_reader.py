@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image as PillowImage
 
 from ...contract import BrokenInstallationError, Image, Line, ModelInfo, Region
-from .vendor import file_info, missing_library, text_line, upright_quad
+from .vendor import VendorReader, file_info, missing_library, text_line, upright_quad
 
 LANGUAGES = ("rus", "kaz", "eng")
 PACKAGES = "tesseract-ocr " + " ".join(f"tesseract-ocr-{language}" for language in LANGUAGES)
@@ -28,23 +28,17 @@ LEAST_SIDE_PX = 3
 """Tesseract refuses smaller pictures."""
 
 
-class TesseractReader:
+class TesseractReader(VendorReader):
     """A ``LineReader`` around the program ``tesseract``: words of one line are joined with spaces."""
 
     def __init__(self, engine: Any, infos: tuple[ModelInfo, ...], threads: int) -> None:
-        self._engine = engine
-        self._infos = infos
+        super().__init__(engine, infos)
         self._threads = threads
-
-    @property
-    def infos(self) -> tuple[ModelInfo, ...]:
-        """One per language."""
-        return self._infos
 
     def read_lines(self, images: Sequence[Image]) -> list[tuple[list[Line], list[Region]]]:
         """Per picture (RGB) the lines read, from top to bottom of each block; it finds no codes."""
         with _limited_threads(self._threads):
-            return [(self._read(image), []) for image in images]
+            return super().read_lines(images)
 
     def _read(self, image: Image) -> list[Line]:
         if min(image.shape[:2]) < LEAST_SIDE_PX:

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 
-from ...contract import BrokenInstallationError, Image, Line, ModelInfo, Quad, Reading
+from ...contract import BrokenInstallationError, Image, Line, ModelInfo, Quad, Reading, Region
 
 PEERS_EXTRA = "peers"
 """The extra of tagtrace that installs the vendor readers."""
+
+
+class VendorReader(ABC):
+    """A ``LineReader`` around a vendor's engine, one picture at a time; such engines find no codes."""
+
+    def __init__(self, engine: Any, infos: tuple[ModelInfo, ...]) -> None:
+        self._engine = engine
+        self._infos = infos
+
+    @property
+    def infos(self) -> tuple[ModelInfo, ...]:
+        """The models that the engine runs, or the library that holds them."""
+        return self._infos
+
+    def read_lines(self, images: Sequence[Image]) -> list[tuple[list[Line], list[Region]]]:
+        """Per picture (RGB) the lines read, in the engine's order, and no codes."""
+        return [(self._read(image), []) for image in images]
+
+    @abstractmethod
+    def _read(self, image: Image) -> list[Line]:
+        """The lines of one picture (RGB)."""
 
 
 def missing_library(reader: str, error: ImportError) -> BrokenInstallationError:
