@@ -1,7 +1,7 @@
 """Is this inscription an advert of the drug trade, or lawful, official or artistic text? Weighed from what was read.
 
-The detector is trained to leave other texts alone, but it cannot read; this looks at the words and contacts. Nothing here can
-hide a readable messenger contact: without lawful or official words around it, it always counts.
+The detector is trained to leave other texts alone, but it cannot read; this looks at the words and contacts. A readable
+messenger contact is hidden only where two official phrases stand in the same inscription.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def points(
     """Evidence that the inscription is an advert; see ``RelevanceSettings`` for the weights."""
     total = 0.0
     free = [i for i in identifiers if Flag.PROTECTED not in i.flags]
-    if any(i.kind in _MESSENGERS for i in free):
+    messenger = any(i.kind in _MESSENGERS for i in free)
+    if messenger:
         total += settings.messenger
     elif free:
         total += settings.contact
@@ -95,9 +96,9 @@ def points(
     words = lexicon()
     advert_words = _matches(text, words["advert"], settings)
     total += settings.advert_word * advert_words
-    if not free and not identifiers and _ANCHOR.search(text):
+    if not identifiers and _ANCHOR.search(text):
         total += settings.anchor
-    if free and not any(i.kind in _MESSENGERS for i in free) and not advert_words:
+    if free and not messenger and not advert_words:
         named = {index for identifier in identifiers for index in identifier.lines}
         total += settings.other_line * min(
             settings.max_words, sum(i not in named and _is_wording(t) for i, t in enumerate(texts))

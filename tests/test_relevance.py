@@ -83,3 +83,9 @@ def test_no_word_stands_in_two_lists() -> None:
     assert not set(lists["advert"]) & set(lists["official"])
     assert not set(lists["lawful"]) & set(lists["official"])
     assert all(word == word.lower() for words in lists.values() for word in words)
+
+
+def test_a_slogan_written_beside_an_advert_does_not_hide_it() -> None:
+    """People write a slogan next to the address they cross out."""
+    assert judged("МЫ ЗА ЗОЖ", "@zhuldyz_kz7")
+    assert judged("СДАМ КВАРТИРУ", "РЕМОНТ", "@zhuldyz_kz7", confidence=0.5)
