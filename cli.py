@@ -45,7 +45,9 @@ COMMANDS: dict[str, Lazy] = {
         "training.commands_export", "easyocr", "Write the recogniser in the form that EasyOCR loads.", "train"
     ),
     "evaluate": Lazy("training.commands_evaluate", "evaluate", "Measure results against a truth file, slice by slice."),
-    "benchmark": Lazy("training.commands_benchmark", "benchmark", "Measure speed, memory and peers on the same photos.", "peers"),
+    "benchmark readers": Lazy(
+        "training.commands_benchmark", "readers", "Measure speed, memory and accuracy of readers on the same photos.", "peers"
+    ),
 }
 """Every command by the words that call it."""
 
@@ -53,6 +55,7 @@ GROUPS = {
     "models": "The model files: list them, verify them.",
     "train": "Train the models again.",
     "export": "Write models in the forms of other programs.",
+    "benchmark": "Measure speed and accuracy, so that anyone can measure again.",
 }
 
 EXIT_CODES = {

@@ -301,15 +301,37 @@ class Resource:
     status: str = ""
 
 
+class Band(StrEnum):
+    """What may be done with a link without a person: see ``LinkSettings`` for the limits."""
+
+    AUTOMATIC = "automatic"
+    REVIEW = "review"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One step of the waterfall behind a probability: its name, the nats that it adds to the log-odds, and why in words."""
+
+    name: str
+    nats: float
+    text: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How one identifier links to a known shop; ``shop_id`` and ``resource`` are None for the outcome ``new``."""
+    """How one identifier links to a known shop; ``shop_id`` and ``resource`` are None for the outcome ``new``.
+
+    The log-odds of ``probability`` are the sum of ``evidence`` (before calibration, whose step is the last one).
+    """
 
     outcome: Outcome
     probability: float
     shop_id: str | None = None
     resource: Resource | None = None
     reasons: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    band: Band = Band.NONE
 
 
 @dataclass(frozen=True, slots=True)

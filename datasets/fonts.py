@@ -2,7 +2,8 @@
 
 Fonts come from installed ``fontpkg-*`` packages (OFL-1.1 or Apache-2.0) and from any folder given. Each family belongs to
 one split, so that a reader tested on ``test`` has never seen its letters. Families listed in ``FAMILIES`` have a fixed place;
-others, from a folder, get one by the SHA-256 of their name, which is the same on every machine.
+others, from a folder, belong to the split that their folder is named after (train, val or test), and failing that get one by the
+SHA-256 of their name, which is the same on every machine.
 """
 
 from __future__ import annotations
@@ -167,7 +168,8 @@ def catalogue(split: str, extra_dirs: Sequence[Path] = ()) -> tuple[Font, ...]:
     files = [*_installed(), *((_family_of(path.stem), path) for folder in extra_dirs for path in sorted(folder.rglob("*")))]
     faces: dict[str, Font] = {}
     for family, path in files:
-        if path.suffix.lower() in _SUFFIXES and split_of(family) == split:
+        named = path.parent.name if path.parent.name in SPLITS else ""
+        if path.suffix.lower() in _SUFFIXES and (named or split_of(family)) == split:
             for font in _faces(family, str(path)):
                 faces.setdefault(font.name, font)
     if not faces:

@@ -140,11 +140,11 @@ def test_the_command_writes_its_files(folder: Path) -> None:
     from tagtrace.training import commands_benchmark
 
     app = typer.Typer()
-    app.command()(commands_benchmark.benchmark)
+    app.command()(commands_benchmark.readers)
     arguments = [str(folder / "photos"), "--truth", str(folder / "truth.jsonl"), "--peers", "own_readers:right", "--peers-only"]
     shown = CliRunner().invoke(app, [*arguments, "--threads", "1", "--limit", "2", "--out", str(folder / "out")])
     assert shown.exit_code == 0, shown.output
     names = {p.name for p in (folder / "out").iterdir()}
     assert names == {"benchmark.json", "benchmark.md", "predictions_own_readers_right.jsonl"}
     assert len(read_predictions(folder / "out/predictions_own_readers_right.jsonl")) == 2
-    assert "tagtrace benchmark photos/" in (commands_benchmark.benchmark.__doc__ or "")
+    assert "tagtrace benchmark readers photos/" in (commands_benchmark.readers.__doc__ or "")

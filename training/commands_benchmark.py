@@ -1,4 +1,4 @@
-"""The command ``tagtrace benchmark``."""
+"""The command ``tagtrace benchmark readers``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 PEERS = "rapidocr,faster-paddle,easyocr,tesseract"
 
 
-def benchmark(
+def readers(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False)],
     truth: Annotated[Path | None, typer.Option(help="Truth file of the photos: also measure what each engine finds.")] = None,
     peers: Annotated[str, typer.Option(help="Other readers, with commas between them; empty for none.")] = PEERS,
@@ -26,7 +26,7 @@ def benchmark(
 
     Example:
 
-        tagtrace benchmark photos/ --truth truth.jsonl --peers rapidocr,faster-paddle,easyocr,tesseract --out benchmark
+        tagtrace benchmark readers photos/ --truth truth.jsonl --peers rapidocr,faster-paddle,easyocr,tesseract --out benchmark
     """
     from ..contract import ExitCode
     from ..datasets.truth import read_truth
@@ -35,11 +35,11 @@ def benchmark(
     from .benchmark_text import benchmark_report
 
     names = [name.strip() for name in peers.split(",") if name.strip()]
-    readers = list(dict.fromkeys([OWN_READER, *names] if own else names))
+    engines = list(dict.fromkeys([OWN_READER, *names] if own else names))
     settings = BenchmarkSettings(workers, threads, warm_up, repeats)
     known = read_truth(truth) if truth is not None else []
     found = photo_files(photos, known)
-    result = run(found[: limit or None], readers, known, settings, lambda message: typer.echo(message, err=True))
+    result = run(found[: limit or None], engines, known, settings, lambda message: typer.echo(message, err=True))
     text = benchmark_report(result)
     write_benchmark(result, text, out)
     typer.echo(text)

@@ -1,0 +1,1 @@
+"""The store: photos, adverts, resources, shops, clusters and every change to them, in SQLite or PostgreSQL."""
