@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 from fontTools.ttLib import TTFont, TTLibError
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from ..contract import TagtraceError
 
@@ -69,6 +69,11 @@ FAMILIES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 """Package name without ``fontpkg-`` -> (group, split): what the ``train`` extra installs."""
+
+_UNICASE: Final = frozenset({"permanent-marker"})
+"""Families whose small letters are capitals in another hand, which a comparison of shapes does not tell."""
+_GLYPH_PX: Final = 48
+_SAME_SHAPE: Final = 0.9
 
 _EXTRA_FACES: Final = MappingProxyType(
     {
@@ -239,6 +244,32 @@ def characters(path: str) -> frozenset[str]:
 def covers(font: Font, text: str) -> bool:
     """Whether the font has a glyph for every character of the text."""
     return characters(font.path).issuperset(text)
+
+
+@lru_cache(maxsize=1024)
+def is_unicase(font: Font) -> bool:
+    """Whether the small letters of a face look like its capitals, so that a picture cannot show which were meant."""
+    if font.family in _UNICASE:
+        return True
+    shares = [_overlap(font, small, small.upper()) for small in "abdefghjmnqrty" if covers(font, small + small.upper())]
+    return bool(shares) and float(np.median(shares)) >= _SAME_SHAPE
+
+
+def as_shown(font: Font, text: str) -> str:
+    """The text as a reader sees it in this face: in capitals where the face has no others."""
+    return text.upper() if is_unicase(font) else text
+
+
+def _overlap(font: Font, *chars: str) -> float:
+    """Intersection over union of the ink of two characters set at the same place."""
+    ink = []
+    for char in chars:
+        picture = Image.new("L", (_GLYPH_PX * 2, _GLYPH_PX * 2))
+        ImageDraw.Draw(picture).text(
+            (_GLYPH_PX // 2, _GLYPH_PX * 3 // 2), char, fill=255, font=load(font, _GLYPH_PX), anchor="ls"
+        )
+        ink.append(np.asarray(picture) > 127)
+    return float(np.logical_and(*ink).sum() / max(np.logical_or(*ink).sum(), 1))
 
 
 def pick(rng: np.random.Generator, fonts: Sequence[Font], text: str, style: str = "") -> Font:

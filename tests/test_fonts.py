@@ -145,3 +145,19 @@ def test_unlisted_families_keep_their_split_and_group() -> None:
 def test_a_static_font_has_no_weight() -> None:
     assert Font("a.ttf", "a", "sans", "a").weight is None
     assert Font("a.ttf", "a", "sans", "a", (("wght", 700.0),)).weight == 700
+
+
+def test_faces_without_small_letters_are_labelled_as_they_are_seen() -> None:
+    faces = {font.family: font for font in fonts.catalogue("train")}
+    assert {family for family, font in faces.items() if fonts.is_unicase(font)} >= {"bebas-neue", "bungee", "luckiest-guy"}
+    assert not any(fonts.is_unicase(faces[family]) for family in ("roboto", "rajdhani", "caveat", "black-ops-one"))
+    assert fonts.as_shown(faces["bungee"], "t.me/shop_kz") == "T.ME/SHOP_KZ"
+    assert fonts.as_shown(faces["roboto"], "t.me/shop_kz") == "t.me/shop_kz"
+
+
+def test_a_folder_named_after_a_split_gives_its_fonts_to_that_split(tmp_path: Path) -> None:
+    source = next(font for font in fonts.catalogue("train") if font.family == "bungee")
+    (tmp_path / "val").mkdir()
+    (tmp_path / "val" / "Elsewhere-Regular.ttf").write_bytes(Path(source.path).read_bytes())
+    found = {split: [f for f in fonts.catalogue(split, [tmp_path]) if f.family == "elsewhere"] for split in fonts.SPLITS}
+    assert [bool(found[split]) for split in fonts.SPLITS] == [False, True, False]

@@ -19,8 +19,8 @@ from fontTools import merge
 from fontTools.ttLib import TTFont, TTLibError
 
 HANDS = """
-    alex-brush caveat-brush comforter-brush comic-neue comic-relief covered-by-your-grace finger-paint gloria-hallelujah handlee itim
-    kaushan-script knewave mansalva marck-script nanum-brush-script nanum-pen-script neucha pangolin patrick-hand rock-salt
+    alex-brush caveat-brush comforter-brush comic-neue comic-relief covered-by-your-grace finger-paint gloria-hallelujah handlee
+    itim kaushan-script knewave mansalva marck-script nanum-brush-script nanum-pen-script neucha pangolin patrick-hand rock-salt
     rubik-spray-paint rubik-wet-paint schoolbell sedgwick-ave-display shantell-sans sriracha vibur
 """.split()
 OTHERS = """
@@ -40,7 +40,7 @@ KEPT_WEIGHTS = 2
 
 
 def fetch(family: str, out: Path) -> list[Path]:
-    """The fonts of one family, written under ``out`` to the folder of its split: up to two weights, each with every alphabet that the package has."""
+    """The fonts of one family, written under ``out`` to the folder of its split: up to two weights, each with all alphabets."""
     with tempfile.TemporaryDirectory() as folder:
         run = subprocess.run(
             ["npm", "pack", "--silent", f"@fontsource/{family}"], cwd=folder, check=True, capture_output=True, text=True

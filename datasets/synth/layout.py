@@ -6,13 +6,13 @@ A block lives in its own pixels; ``compose`` turns it, puts it on a wall and map
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fonts import Font, pick
+from ..fonts import Font, as_shown, pick
 from ..world import AdvertText, LineText
 from .glyphs import Mask, bend, ink_box, set_line, trim
 from .paint import apply_style, embolden, plate_edge
@@ -112,9 +112,10 @@ def painted_block(rng: np.random.Generator, advert: AdvertText, style: str, font
     pieces: list[tuple[LineText, Mask, tuple[int, int, int, int], float]] = []
     for index, line in enumerate(advert.lines):
         size = cap_px * (float(np.exp(rng.normal(0, 0.22))) if line.kind == "word" else 1.0)
-        mask, box = paint_line(rng, line.text, hand, size, hand.second if index == 0 else hand.font)
+        font = hand.second if index == 0 else hand.font
+        mask, box = paint_line(rng, line.text, hand, size, font)
         if box[2] - box[0] >= 2:
-            pieces.append((line, mask, box, size))
+            pieces.append((replace(line, text=as_shown(font, line.text)), mask, box, size))
     if not pieces:  # nothing but dots too small to paint
         empty = np.zeros((8, 8), np.float32)
         return Block(empty, None, empty, (), None, style)

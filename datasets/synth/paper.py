@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import segno
 from numpy.typing import NDArray
 
-from ..fonts import Font, pick
+from ..fonts import Font, as_shown, pick
 from ..world import LineText
 from .glyphs import ink_box, set_line, smooth_noise, trim
 from .layout import Block, Corners, PlacedLine, rectangle
@@ -93,7 +94,7 @@ def _line_masks(
         mask = trim(set_line(rng, line.text, font, size, tracking=tracking), 2)
         box = ink_box(mask)
         if box[2] - box[0] >= 2:
-            out.append((line, mask, box, size))
+            out.append((replace(line, text=as_shown(font, line.text)), mask, box, size))
     return out
 
 
