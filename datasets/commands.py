@@ -24,9 +24,15 @@ def synth(
     fonts: Annotated[
         list[Path] | None, typer.Option("--fonts", help="Folder with further fonts; may be given several times.")
     ] = None,
+    sightings: Annotated[
+        int, typer.Option("--sightings", min=0, help="Photograph every wall so many times (a multiple gives --count); 0: once.")
+    ] = 0,
     yolo: Annotated[bool, typer.Option("--yolo/--no-yolo", help="Also write YOLO-OBB labels beside the photos.")] = True,
 ) -> None:
     """Make photos of fictional adverts on walls, with exact truth, for training and tests.
+
+    With --sightings 4 the same walls are photographed four times, from other places, in other light and older each time; some
+    adverts stand on other walls too. walls.csv and registry.csv then lie beside the truth.
 
     Example: tagtrace synth --out data/walls --count 200 --lines 2000 --seed 7 --workers 2
     """
@@ -36,6 +42,8 @@ def synth(
     from .formats.yolo import export_yolo
     from .synth.compose import SynthSettings
     from .synth.lines import LineSettings
+    from .synth.revisits import RevisitSettings
+    from .synth.revisits_run import revisit
     from .synth.run import SPLITS, Job, split_backgrounds, synthesise
     from .synth.textures import background_credits, copy_terms
     from .truth import read_truth
@@ -51,7 +59,13 @@ def synth(
             "photos": progress.add_task("photos", total=count, visible=count > 0),
             "lines": progress.add_task("lines", total=lines, visible=lines > 0),
         }
-        synthesise(job, count, lines, workers, lambda what, done: progress.update(bars[what], completed=done))
+
+        def report(what: str, done: int) -> None:
+            progress.update(bars[what], completed=done)
+
+        synthesise(job, 0 if sightings else count, lines, workers, report)
+        if sightings:
+            revisit(job, -(-count // sightings), RevisitSettings(photos=sightings), workers, report)
     if count:
         truth = read_truth(out / split / "truth.jsonl")
         if yolo:

@@ -56,7 +56,7 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Site:
+class Site:
     """The wall that is painted, the box of it that the photo surely shows (wall pixels), and what the painting is drawn from."""
 
     plane: Plane
@@ -81,25 +81,25 @@ def compose(
     long_side = int(rng.integers(settings.long_side_min, settings.long_side_max + 1)) // 32 * 32
     camera, size = _viewpoint(rng, pick_view(rng, long_side, hard), settings)
     mode = pick_mode(rng)
-    plane = _plane(rng, size, settings, backgrounds)
-    site = _Site(plane, _visible_box(camera, size), world, fonts, settings)
+    plane = make_plane(rng, size, settings, backgrounds)
+    site = Site(plane, _visible_box(camera, size), world, fonts, settings)
     adverts: list[PlacedAdvert] = []
     negative_kind = None
     if negative:
         negative_kind = str(rng.choice(NEGATIVES))
-        distractors = _distractors(rng, site, negative_kind)
+        distractors = put_distractors(rng, site, negative_kind)
     else:
         adverts = _adverts(rng, site)
         count = int(rng.choice([0, 1, 2], p=[0.6, 0.3, 0.1]))
         kinds = [str(rng.choice(NEGATIVES[1:])) for _ in range(count)]
-        distractors = [distractor for kind in kinds for distractor in _distractors(rng, site, kind)]
+        distractors = [distractor for kind in kinds for distractor in put_distractors(rng, site, kind)]
     plane.albedo = scenery_behind(rng, plane.albedo, plane.boxes, plane.wall.scale)
     for advert in adverts:
         if rng.random() < settings.overpaint_share:
             overpaint(rng, plane, advert.placed)
-    lit, hidden = _light(rng, plane, mode)
+    lit, hidden = light_plane(rng, plane, mode)
     exposure = pick_exposure(rng, hard, mode in ("night", "dusk"))
-    seen = _photograph(rng, camera, exposure, lit, plane.ink, hidden)
+    seen = photograph(rng, camera, exposure, lit, plane.ink, hidden)
     story = Story(adverts, distractors, negative_kind, plane.wall.material, mode, hard)
     return Shot(seen.picture, exposure.jpeg, photo_truth(name, split, story, seen))
 
@@ -126,7 +126,8 @@ def _viewpoint(rng: np.random.Generator, view: View, settings: SynthSettings) ->
     raise AssertionError("a frontal view always fits")
 
 
-def _plane(rng: np.random.Generator, size: tuple[int, int], settings: SynthSettings, backgrounds: Sequence[Path]) -> Plane:
+def make_plane(rng: np.random.Generator, size: tuple[int, int], settings: SynthSettings, backgrounds: Sequence[Path]) -> Plane:
+    """A wall of ``size`` (width, height) pixels with nothing on it but, at times, a scribble."""
     factor = min(1.0, settings.max_wall_side / max(size))
     small = (max(64, int(size[0] * factor)), max(64, int(size[1] * factor)))
     wall = make_wall(rng, small[1], small[0], backgrounds=backgrounds)
@@ -149,11 +150,12 @@ def _visible_box(camera: Camera, size: tuple[int, int]) -> tuple[float, float, f
     return float(max(0, xs[1])), float(max(0, ys[1])), float(min(size[0], xs[2])), float(min(size[1], ys[2]))
 
 
-def _cap(rng: np.random.Generator, settings: SynthSettings) -> float:
+def pick_cap(rng: np.random.Generator, settings: SynthSettings) -> float:
+    """Draw the height of an advert's capitals in wall pixels."""
     return float(np.clip(settings.cap_median * np.exp(rng.normal(0, settings.cap_spread)), settings.cap_min, settings.cap_max))
 
 
-def _place(rng: np.random.Generator, site: _Site, block: Block, angle: float) -> Placed | None:
+def place_block(rng: np.random.Generator, site: Site, block: Block, angle: float) -> Placed | None:
     """Find room for a block, shrinking it to fit; a few may run out of the frame."""
     x0, y0, x1, y1 = site.visible
     cut_share = site.settings.cut_share
@@ -171,29 +173,35 @@ def _place(rng: np.random.Generator, site: _Site, block: Block, angle: float) ->
     return None
 
 
-def _angle(rng: np.random.Generator, settings: SynthSettings, style: str) -> float:
+def pick_angle(rng: np.random.Generator, settings: SynthSettings, style: str) -> float:
+    """Draw how far an advert is turned on the wall, in degrees: a little, or by a right angle."""
     if rng.random() < settings.vertical_share:
         return float(rng.choice([90, -90, 180])) + float(rng.normal(0, 3))
     return float(rng.normal(0, 5.0 if style in ("spray", "marker", "sticker") else 2.2))
 
 
-def _adverts(rng: np.random.Generator, site: _Site) -> list[PlacedAdvert]:
+def _adverts(rng: np.random.Generator, site: Site) -> list[PlacedAdvert]:
     out = []
     for _ in range(int(rng.choice([1, 2, 3], p=[0.72, 0.21, 0.07]))):
-        style = str(
-            rng.choice(["stencil", "spray", "marker", "stamp", "sticker", "poster"], p=[0.36, 0.2, 0.16, 0.05, 0.12, 0.11])
-        )
+        style = pick_style(rng)
         advert = site.world.advert(rng, style)
-        cap = _cap(rng, site.settings)
-        if style in ("sticker", "poster"):
-            block = printed(rng, advert.lines, advert.code_payload, site.fonts, cap * 0.8, style)
-            block = _with_code_text(block, advert)
-        else:
-            block = painted_block(rng, advert, style, site.fonts, cap)
-        placed = _place(rng, site, block, _angle(rng, site.settings, style)) if block.lines else None
+        block = advert_block(rng, advert, style, site.fonts, pick_cap(rng, site.settings))
+        placed = place_block(rng, site, block, pick_angle(rng, site.settings, style)) if block.lines else None
         if placed is not None:
             out.append(PlacedAdvert(placed, advert.shop_id))
     return out
+
+
+def pick_style(rng: np.random.Generator) -> str:
+    """Draw how an advert is put on the wall."""
+    return str(rng.choice(["stencil", "spray", "marker", "stamp", "sticker", "poster"], p=[0.36, 0.2, 0.16, 0.05, 0.12, 0.11]))
+
+
+def advert_block(rng: np.random.Generator, advert: AdvertText, style: str, fonts: Sequence[Font], cap_px: float) -> Block:
+    """The advert as it is painted or printed, with capitals ``cap_px`` high where it is painted."""
+    if style in ("sticker", "poster"):
+        return _with_code_text(printed(rng, advert.lines, advert.code_payload, fonts, cap_px * 0.8, style), advert)
+    return painted_block(rng, advert, style, fonts, cap_px)
 
 
 def _with_code_text(block: Block, advert: AdvertText) -> Block:
@@ -206,7 +214,7 @@ def _with_code_text(block: Block, advert: AdvertText) -> Block:
     return replace(block, lines=(*block.lines, PlacedLine(text, block.code_quad, side)))
 
 
-def _distractors(rng: np.random.Generator, site: _Site, kind: str) -> list[PlacedDistractor]:
+def put_distractors(rng: np.random.Generator, site: Site, kind: str) -> list[PlacedDistractor]:
     """Put things of one kind that are no adverts on the wall; ``bare`` and ``scribble`` hold no text, so nothing is returned."""
     if kind == "bare":
         return []
@@ -217,15 +225,15 @@ def _distractors(rng: np.random.Generator, site: _Site, kind: str) -> list[Place
     for _ in range(int(rng.choice([1, 2, 3], p=[0.7, 0.2, 0.1]))):
         text = site.world.distractor(rng, kind)
         block = _distractor_block(rng, site, text, kind)
-        placed = _place(rng, site, block, float(rng.normal(0, 8 if kind == "tag" else 1.5)))
+        placed = place_block(rng, site, block, float(rng.normal(0, 8 if kind == "tag" else 1.5)))
         if placed is not None:
             out.append(PlacedDistractor(placed, kind, " ".join(text.lines)))
     return out
 
 
-def _distractor_block(rng: np.random.Generator, site: _Site, text: DistractorText, kind: str) -> Block:
+def _distractor_block(rng: np.random.Generator, site: Site, text: DistractorText, kind: str) -> Block:
     """A text that is no advert, painted, printed or on a board as its kind asks; its lines are not part of the truth."""
-    cap = _cap(rng, site.settings)
+    cap = pick_cap(rng, site.settings)
     lines = tuple(LineText(line, line, "word", (1, 1), "") for line in text.lines)
     if kind == "poster":
         block = printed(rng, lines, None, site.fonts, cap * 0.7, "poster")
@@ -241,7 +249,7 @@ def _distractor_block(rng: np.random.Generator, site: _Site, text: DistractorTex
     return replace(block, lines=(), code_quad=None, style=kind)
 
 
-def _light(rng: np.random.Generator, plane: Plane, mode: str) -> tuple[NDArray[np.float32], Mask]:
+def light_plane(rng: np.random.Generator, plane: Plane, mode: str) -> tuple[NDArray[np.float32], Mask]:
     """The lit wall with what stands before it, and where that or later paint hides it."""
     light = light_field(rng, plane.wall, mode)
     lit = plane.albedo * light
@@ -253,7 +261,7 @@ def _light(rng: np.random.Generator, plane: Plane, mode: str) -> tuple[NDArray[n
     return lit, np.maximum(hidden, plane.hidden)
 
 
-def _photograph(
+def photograph(
     rng: np.random.Generator, camera: Camera, exposure: Exposure, lit: NDArray[np.float32], ink: Mask, hidden: Mask
 ) -> Seen:
     """What the phone makes of the lit wall, with the letters and the hidden parts (wall pixels) as they are in the photo."""

@@ -36,7 +36,8 @@ SPLITS = ("train", "val", "test")
 CROPS_PER_BLOCK = 2000
 """Line crops that one random generator makes: one shard."""
 
-_CITIES = ((51.13, 71.43), (43.24, 76.91), (42.32, 69.59), (49.80, 73.10), (50.28, 57.17))
+FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+CITIES = ((51.13, 71.43), (43.24, 76.91), (42.32, 69.59), (49.80, 73.10), (50.28, 57.17))
 _ORIENTED = {
     1: None,
     3: PillowImage.Transpose.ROTATE_180,
@@ -58,14 +59,16 @@ class Job:
     lines: LineSettings
 
 
-def _rng(job: Job, stream: int, number: int) -> np.random.Generator:
+def rng_of(job: Job, stream: int, number: int) -> np.random.Generator:
+    """The generator of one photo, block of crops or wall; ``stream`` tells these apart."""
     return np.random.default_rng([job.seed, SPLITS.index(job.split), stream, number])
 
 
 @lru_cache(maxsize=4)
-def _stage(
+def stage(
     seed: int, split: str, fonts: tuple[str, ...], backgrounds: tuple[str, ...]
 ) -> tuple[World, tuple[Font, ...], tuple[Path, ...]]:
+    """What every photo of a split is made from: its shops, fonts and pictures of walls; kept for the next photo."""
     cv2.setNumThreads(1)
     return (
         World(seed, split),
@@ -87,8 +90,8 @@ def split_backgrounds(folders: Sequence[Path], split: str) -> tuple[Path, ...]:
 
 def make_photo(job: Job, number: int) -> str:
     """Write photo ``number`` of the split and return its truth as one line of JSON."""
-    world, fonts, backgrounds = _stage(job.seed, job.split, job.fonts, job.backgrounds)
-    rng = _rng(job, 0, number)
+    world, fonts, backgrounds = stage(job.seed, job.split, job.fonts, job.backgrounds)
+    rng = rng_of(job, 0, number)
     name = f"{job.split}_{number:06d}.jpg"
     shot = compose(rng, world, fonts, job.settings, name, job.split, backgrounds)
     truth = _save(rng, shot, Path(job.out) / job.split / "photos" / name)
@@ -97,19 +100,33 @@ def make_photo(job: Job, number: int) -> str:
 
 def _save(rng: np.random.Generator, shot: Shot, path: Path) -> PhotoTruth:
     """Save as a phone does: stored turned with an EXIF orientation, with GPS and time; returns the truth with them."""
-    orientation = int(rng.choice([1, 3, 6, 8], p=[0.75, 0.05, 0.15, 0.05]))
+    orientation = pick_orientation(rng)
+    city = CITIES[int(rng.integers(len(CITIES)))]
+    lat, lon = (round(float(c + rng.normal(0, 0.03)), 6) for c in city)
+    taken = FIRST_DAY + timedelta(minutes=int(rng.integers(0, 300 * 1440)))
+    return store_photo(shot, path, orientation, (lat, lon), taken)
+
+
+def pick_orientation(rng: np.random.Generator) -> int:
+    """Draw the EXIF orientation with which a phone stores a picture."""
+    return int(rng.choice([1, 3, 6, 8], p=[0.75, 0.05, 0.15, 0.05]))
+
+
+def store_photo(shot: Shot, path: Path, orientation: int, place: tuple[float, float] | None, taken: datetime) -> PhotoTruth:
+    """Write a JPEG turned by an EXIF ``orientation``, with its time, and its place (latitude, longitude) where that is known.
+
+    Returns the truth of the photo with these facts.
+    """
     turn = _ORIENTED[orientation]
     picture = PillowImage.fromarray(shot.picture)
     stored = picture.transpose(turn) if turn is not None else picture
-    city = _CITIES[int(rng.integers(len(_CITIES)))]
-    lat, lon = (round(float(c + rng.normal(0, 0.03)), 6) for c in city)
-    taken = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=int(rng.integers(0, 300 * 1440)))
     exif = PillowImage.Exif()
     exif[0x0112] = orientation
     exif[0x010E] = "synthetic"
     exif.get_ifd(0x8769)[0x9003] = taken.strftime("%Y:%m:%d %H:%M:%S")
-    gps = exif.get_ifd(0x8825)
-    gps.update({1: "N", 2: _dms(lat), 3: "E", 4: _dms(lon)})
+    lat, lon = place if place is not None else (None, None)
+    if lat is not None and lon is not None:
+        exif.get_ifd(0x8825).update({1: "N", 2: _dms(lat), 3: "E", 4: _dms(lon)})
     stored.save(path, "JPEG", quality=shot.quality, exif=exif)
     return replace(shot.truth, lat=lat, lon=lon, taken_at=taken.strftime("%Y-%m-%dT%H:%M:%S"), orientation=orientation)
 
@@ -122,8 +139,8 @@ def _dms(value: float) -> tuple[float, float, float]:
 
 def make_lines(job: Job, block: int, count: int) -> int:
     """Write one shard of ``count`` line crops."""
-    world, fonts, backgrounds = _stage(job.seed, job.split, job.fonts, job.backgrounds)
-    rng = _rng(job, 1, block)
+    world, fonts, backgrounds = stage(job.seed, job.split, job.fonts, job.backgrounds)
+    rng = rng_of(job, 1, block)
     with LineShardWriter(Path(job.out) / job.split / "lines", shard_crops=count, first=block, stride=1_000_000) as writer:
         for crop in islice(line_crops(rng, world, fonts, job.lines, backgrounds), count):
             writer.add(
@@ -160,12 +177,12 @@ def synthesise(
     if photos:
         part = base / "truth.jsonl.part"
         with part.open("w", encoding="utf-8") as out:
-            for done, row in enumerate(_spread(_photo_task, [(job, n) for n in range(photos)], workers), 1):
+            for done, row in enumerate(spread(_photo_task, [(job, n) for n in range(photos)], workers), 1):
                 out.write(row + "\n")
                 report("photos", done)
         part.replace(base / "truth.jsonl")
     done = 0
-    for count in _spread(_lines_task, blocks, workers):
+    for count in spread(_lines_task, blocks, workers):
         done += count
         report("lines", done)
     (base / "settings.json").write_text(
@@ -173,7 +190,8 @@ def synthesise(
     )
 
 
-def _spread(work: Callable[[_T], _R], tasks: Sequence[_T], workers: int) -> Iterator[_R]:
+def spread(work: Callable[[_T], _R], tasks: Sequence[_T], workers: int) -> Iterator[_R]:
+    """The results of ``work`` in the order of ``tasks``, from ``workers`` processes."""
     if workers <= 1:
         yield from map(work, tasks)
         return
