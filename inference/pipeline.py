@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..contract import Advert, Analysis, Code, CodeReader, Failure, FailureCode, Line, LineReader, ModelInfo, Photo, Region
+from ..contract import Advert, Analysis, Code, CodeReader, Failure, FailureCode, Flag, Line, LineReader, ModelInfo, Photo, Region
 from ..models import geometry
 from .grouping import GroupSettings, group
 from .identifiers import ExtractSettings, extract_advert
@@ -28,12 +28,15 @@ class PipelineSettings:
     min_reading_confidence: float = 0.15
     """Lines read with less confidence are unreadable: they are dropped."""
     group: GroupSettings = field(default_factory=GroupSettings)
-    extract: ExtractSettings = field(default_factory=ExtractSettings)
+    extract: ExtractSettings = field(default_factory=lambda: ExtractSettings(unsure_from=0.25))
     relevance: RelevanceSettings = field(default_factory=RelevanceSettings)
 
 
 class Pipeline:
-    """Analyses decoded photos with one line reader and, if given, one code reader. Immutable; options are settings."""
+    """Analyses decoded photos with one line reader and, if given, one code reader. Immutable; options are settings.
+
+    Identifiers with the flag ``unsure`` are not to be reported as they are: see ``Flag``.
+    """
 
     def __init__(self, reader: LineReader, code_reader: CodeReader | None, settings: PipelineSettings | None = None) -> None:
         self._reader = reader
@@ -84,7 +87,7 @@ class Pipeline:
             with stage("extract"):
                 kept = [line for line in lines if self._is_readable(line)]
                 adverts = [self._advert(*members) for members in group(kept, codes, self._settings.group)]
-                out.append(tuple(ad for ad in adverts if is_advert(ad.lines, ad.codes, ad.identifiers, self._settings.relevance)))
+                out.append(tuple(advert for advert in adverts if self._is_advert(advert)))
         return out
 
     def _codes(self, photo: Photo, regions: Sequence[Region]) -> list[Code]:
@@ -103,6 +106,10 @@ class Pipeline:
     def _advert(self, lines: tuple[Line, ...], codes: tuple[Code, ...]) -> Advert:
         quad = geometry.around([*(line.quad for line in lines), *(code.quad for code in codes)])
         return Advert(quad, lines, codes, extract_advert(lines, codes, self._settings.extract))
+
+    def _is_advert(self, advert: Advert) -> bool:
+        sure = tuple(item for item in advert.identifiers if Flag.UNSURE not in item.flags)
+        return is_advert(advert.lines, advert.codes, sure, self._settings.relevance)
 
     def _failed(self, photo: Photo, error: Exception) -> Analysis:
         message = f"{photo.name}: the analysis broke off ({type(error).__name__}: {error}); the log has the details"

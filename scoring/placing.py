@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from ..contract import Analysis, Failure
+from ..contract import Advert, Analysis, Failure, Flag, Identifier, Link, Outcome
 from ..linking.clusters import ClusterSettings, Sighting, box_of, place
 from ..linking.shops import LinkSettings, Shops, advert_shop, link_advert
 from .inputs import Item
 from .records import AdvertResult, Json, PhotoResult, analysis_from_json
+
+
+@dataclass(frozen=True, slots=True)
+class PlacingSettings:
+    """What becomes of identifiers that are too unsure to be reported by themselves."""
+
+    confirmed_from: float = 0.9
+    """Probability of a link ``same`` from which on the register confirms an unsure identifier."""
 
 
 def analysis_of(item: Item, record: Json | None) -> tuple[Analysis, int | None]:
@@ -37,10 +45,23 @@ def analysis_of(item: Item, record: Json | None) -> tuple[Analysis, int | None]:
 
 
 def place_all(
-    analyses: Sequence[tuple[Analysis, int | None]], shops: Shops, links: LinkSettings, clusters: ClusterSettings
+    analyses: Sequence[tuple[Analysis, int | None]],
+    shops: Shops,
+    links: LinkSettings,
+    clusters: ClusterSettings,
+    placing: PlacingSettings | None = None,
 ) -> list[PhotoResult]:
-    """Link every identifier and cluster every advert of the run; one result per analysis, in order."""
-    linked = [[link_advert(advert, shops, links) for advert in analysis.adverts] for analysis, _ in analyses]
+    """Link every identifier and cluster every advert of the run; one result per analysis, in order.
+
+    Unsure identifiers stay only where the register confirms them: see ``PlacingSettings``.
+    """
+    placing = placing or PlacingSettings()
+    decided = [[_linked(advert, shops, links, placing) for advert in analysis.adverts] for analysis, _ in analyses]
+    analyses = [
+        (replace(analysis, adverts=tuple(advert for advert, _ in found)), shape)
+        for (analysis, shape), found in zip(analyses, decided, strict=True)
+    ]
+    linked = [[links_of for _, links_of in found] for found in decided]
     sightings = [
         Sighting(
             photo=analysis.sha256,
@@ -64,3 +85,22 @@ def place_all(
         )
         for number, (analysis, picture_hash) in enumerate(analyses)
     ]
+
+
+def _linked(advert: Advert, shops: Shops, settings: LinkSettings, placing: PlacingSettings) -> tuple[Advert, tuple[Link, ...]]:
+    """An advert with the identifiers that are to be reported, and their links."""
+    found = link_advert(advert, shops, settings)
+    kept = [
+        (_confirmed(identifier, link), link)
+        for identifier, link in zip(advert.identifiers, found, strict=True)
+        if Flag.UNSURE not in identifier.flags or (link.outcome is Outcome.SAME and link.probability >= placing.confirmed_from)
+    ]
+    return replace(advert, identifiers=tuple(identifier for identifier, _ in kept)), tuple(link for _, link in kept)
+
+
+def _confirmed(identifier: Identifier, link: Link) -> Identifier:
+    """An unsure identifier that the register confirms is as probable as its link."""
+    if Flag.UNSURE not in identifier.flags:
+        return identifier
+    flags = tuple(flag for flag in identifier.flags if flag is not Flag.UNSURE)
+    return replace(identifier, confidence=link.probability, flags=flags)

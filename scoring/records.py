@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, TypeAlias
@@ -33,6 +34,8 @@ from ..contract import (
     Quad,
     Reading,
 )
+from ..models.alphabet import ALPHABET
+from ..models.logprobs import pack, unpack
 
 Json: TypeAlias = dict[str, Any]
 _LEAST_LOG = -1e6
@@ -82,8 +85,12 @@ def result_to_json(result: PhotoResult, settings: Mapping[str, object]) -> Json:
     return record
 
 
-def analysis_to_json(analysis: Analysis, picture_hash: int | None) -> Json:
-    """The JSON form of an analysis without links and clusters. Log-probability matrices are left out."""
+def analysis_to_json(analysis: Analysis, picture_hash: int | None, *, evidence: bool = False) -> Json:
+    """The JSON form of an analysis without links and clusters.
+
+    With ``evidence`` the log-probabilities of the readings are in it too (packed, base64): linking needs them, readers of results
+    do not.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "file": analysis.name,
@@ -99,7 +106,7 @@ def analysis_to_json(analysis: Analysis, picture_hash: int | None) -> Json:
         "models": [{"task": model.task, "name": model.name, "sha256": model.sha256} for model in analysis.models],
         "seconds": round(analysis.seconds, 3),
         "stages": {name: round(seconds, 3) for name, seconds in analysis.stages},
-        "adverts": [_advert_to_json(advert) for advert in analysis.adverts],
+        "adverts": [_advert_to_json(advert, evidence) for advert in analysis.adverts],
     }
 
 
@@ -138,6 +145,8 @@ def link_to_json(link: Link) -> Json:
         "shop_id": link.shop_id,
         "resource": None if resource is None else {"kind": resource.kind, "value": resource.value},
         "reasons": list(link.reasons),
+        "band": link.band,
+        "evidence": [{"name": step.name, "nats": round(step.nats, 4), "text": step.text} for step in link.evidence],
     }
 
 
@@ -151,10 +160,10 @@ def quad_to_json(quad: Quad) -> list[list[float]]:
     return [[round(float(x), 2), round(float(y), 2)] for x, y in quad]
 
 
-def _advert_to_json(advert: Advert) -> Json:
+def _advert_to_json(advert: Advert, evidence: bool) -> Json:
     return {
         "quad": quad_to_json(advert.quad),
-        "lines": [_line_to_json(line) for line in advert.lines],
+        "lines": [_line_to_json(line, evidence) for line in advert.lines],
         "codes": [{"payload": code.payload, "format": code.format, "quad": quad_to_json(code.quad)} for code in advert.codes],
         "identifiers": [_identifier_to_json(identifier) for identifier in advert.identifiers],
     }
@@ -169,9 +178,9 @@ def _advert_from_json(record: Mapping[str, Any]) -> Advert:
     )
 
 
-def _line_to_json(line: Line) -> Json:
+def _line_to_json(line: Line, evidence: bool) -> Json:
     reading = line.reading
-    return {
+    record = {
         "quad": quad_to_json(line.quad),
         "confidence": _share(line.confidence),
         "text": reading.text,
@@ -187,6 +196,9 @@ def _line_to_json(line: Line) -> Json:
             for char in reading.chars
         ],
     }
+    if evidence and reading.log_probs is not None and reading.alphabet == ALPHABET:
+        record["log_probs"] = b64encode(pack(reading.log_probs)).decode("ascii")
+    return record
 
 
 def _line_from_json(record: Mapping[str, Any]) -> Line:
@@ -197,6 +209,9 @@ def _line_from_json(record: Mapping[str, Any]) -> Line:
         chars=tuple(Char(c["text"], c["confidence"], tuple((t, p) for t, p in c["alternatives"])) for c in record["chars"]),
         flipped=record["flipped"],
     )
+    packed = record.get("log_probs")
+    if packed is not None:
+        reading = replace(reading, log_probs=unpack(b64decode(packed, validate=True)), alphabet=ALPHABET)
     return Line(_quad(record["quad"]), record["confidence"], reading)
 
 

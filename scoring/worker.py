@@ -94,7 +94,7 @@ class PhotoScorer:
             return analysis_to_json(failed(task, Failure(FailureCode.INTERNAL, message)), None)
         if analysis.failure is None:
             _write_pictures(photo, analysis, task.name, self._spec)
-        return analysis_to_json(analysis, shape)
+        return analysis_to_json(analysis, shape, evidence=True)
 
 
 def derive(task: Task, analysis: Analysis, spec: WorkerSpec) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..contract import Analysis, Quad, TagtraceError
+from ..contract import Analysis, Flag, Quad, TagtraceError
 from ..datasets.files import read_json_lines
 
 
@@ -145,7 +145,7 @@ def read_predictions(path: Path | str) -> dict[str, Prediction]:
 def prediction_of(analysis: Analysis) -> Prediction:
     """The prediction that an analysis amounts to, without links and clusters; a failed photo has nothing in it."""
     lines = (line for advert in analysis.adverts for line in advert.lines)
-    identifiers = (identifier for advert in analysis.adverts for identifier in advert.identifiers)
+    identifiers = (i for advert in analysis.adverts for i in advert.identifiers if Flag.UNSURE not in i.flags)
     return Prediction(
         file=Path(analysis.name).name,
         lines=tuple(FoundLine(line.quad, line.reading.text, min(line.confidence, line.reading.confidence)) for line in lines),

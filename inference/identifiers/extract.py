@@ -52,8 +52,16 @@ def _extract(
         for spot in _spots(group):
             if not any(claim.overlaps(taken) for taken, _ in winners for claim in spot):
                 winners.append(_winner(spot, certain, settings))
-    kept = [w for w in winners if w[0].confidence >= settings.least(w[0].kind)]
-    return _merge(_one_per_place(kept, quads, settings), from_codes, settings)
+    kept = [w for w in winners if w[0].confidence >= min(settings.least(w[0].kind), settings.unsure_from)]
+    found = _merge(_one_per_place(kept, quads, settings), from_codes)
+    return tuple(_doubted(item, settings) for item in found)
+
+
+def _doubted(item: Identifier, settings: ExtractSettings) -> Identifier:
+    """The identifier, with the flag ``unsure`` where it is not certain enough for a report; codes are certain."""
+    if item.codes or item.confidence >= settings.least(item.kind):
+        return item
+    return replace(item, flags=tuple(flag for flag in Flag if flag in {*item.flags, Flag.UNSURE}))
 
 
 def _rounds(fixed: list[Claim], pairs: list[Claim], singles: list[Claim]) -> list[list[Claim]]:
@@ -132,7 +140,7 @@ def _one_per_place(winners: list[Winner], quads: Sequence[Quad | None], settings
     return kept
 
 
-def _merge(winners: list[Winner], codes: list[tuple[int, Identifier]], settings: ExtractSettings) -> tuple[Identifier, ...]:
+def _merge(winners: list[Winner], codes: list[tuple[int, Identifier]]) -> tuple[Identifier, ...]:
     """One identifier per value, with all lines and codes that show it; in order of the lines, codes last."""
     out: dict[tuple[IdentifierKind, str], Identifier] = {}
     for claim, others in sorted(winners, key=lambda w: (w[0].places, w[0].kind.value, w[0].value)):

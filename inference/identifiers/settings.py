@@ -28,6 +28,8 @@ class ExtractSettings:
     """Other values listed with an identifier: how many at most, and from which probability on."""
     same_place: float = 0.6
     """Two lines whose boxes share this part of the smaller one are two readings of one line."""
+    unsure_from: float = 1.0
+    """Less certain identifiers are kept from this confidence on, with the flag ``unsure``; 1: none are."""
     min_confidence: float = 0.5
     """Identifiers below are not reported; the fields below raise or lower it for a kind."""
     min_telegram: float = 0.72
