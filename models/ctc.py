@@ -166,15 +166,12 @@ def log_likelihood(log_probs: LogProbs, texts: Sequence[str], alphabet: str) -> 
     usable = [n for n, text in enumerate(texts) if len(text) <= len(log_probs) and all(c in known for c in text)]
     if not usable:
         return scores
-    labels, lengths = _labels([[known[c] for c in texts[n]] for n in usable])
-    # a character may follow another without a blank between them, unless it is the same one
-    skip = np.zeros(labels.shape, bool)
-    skip[:, 2:] = (labels[:, 2:] != BLANK) & (labels[:, 2:] != labels[:, :-2])
+    encoded = [[known[c] for c in texts[n]] for n in usable]
     table = np.asarray(log_probs, np.float64)
-    found = _forward_scaled(table, labels, lengths, skip)
-    lost = np.isneginf(found)
-    if lost.any():
-        found[lost] = _forward_log(table, labels[lost], lengths[lost], skip[lost])
+    found = _forward_scaled(table, encoded)
+    lost = np.flatnonzero(np.isneginf(found))
+    if len(lost):
+        found[lost] = _forward_log(table, [encoded[n] for n in lost])
     scores[usable] = found
     return scores
 
@@ -188,34 +185,65 @@ def _labels(encoded: list[list[int]]) -> tuple[NDArray[np.intp], NDArray[np.intp
     return labels, lengths
 
 
-def _forward_scaled(
-    table: NDArray[np.float64], labels: NDArray[np.intp], lengths: NDArray[np.intp], skip: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+_UNDERFLOW = 1e-280
+"""Scaled probabilities below have lost digits, or are about to: they are worked out again as logarithms."""
+
+
+def _prefixes(encoded: list[list[int]]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """The distinct prefixes of all texts as a tree: parent and last column of each, and the prefix that each text is.
+
+    Prefix 0 is the empty one (its column is blank, its parent itself); a parent comes before its children.
+    """
+    numbers: dict[tuple[int, int], int] = {}
+    parents, columns, ends = [0], [BLANK], []
+    for text in encoded:
+        node = 0
+        for column in text:
+            key = (node, column)
+            node = numbers.get(key, 0)
+            if not node:
+                node = numbers[key] = len(parents)
+                parents.append(key[0])
+                columns.append(column)
+        ends.append(node)
+    return np.array(parents, np.intp), np.array(columns, np.intp), np.array(ends, np.intp)
+
+
+def _forward_scaled(table: NDArray[np.float64], encoded: list[list[int]]) -> NDArray[np.float64]:
+    """The forward algorithm on probabilities, over the tree of prefixes: what texts have in common is worked out once.
+
+    Per prefix there are two states: paths that end in its last character, and those that end in a blank after it. All are
+    scaled by the largest at every step. Texts that underflow get ``-inf``.
+    """
+    parents, columns, ends = _prefixes(encoded)
+    # a character may follow another without a blank between them, unless it is the same one
+    follows = (columns != columns[parents]).astype(np.float64)
     probs = np.exp(table)
-    rows = np.arange(len(labels))
-    state = np.zeros(labels.shape)
-    state[:, 0] = 1.0
-    total = np.zeros(len(labels))
-    for number, row in enumerate(probs):
-        reached = state.copy()
-        if number:
-            reached[:, 1:] += state[:, :-1]
-            reached[:, 2:] += state[:, :-2] * skip[:, 2:]
-        else:
-            reached[:, 1:2] = 1.0
-        state = reached * row[labels]
-        peak = state.max(1)
-        alive = peak > 0.0
-        total[alive] += np.log(peak[alive])
-        state[alive] /= peak[alive, None]
+    in_char, in_blank = np.zeros(len(parents)), np.zeros(len(parents))
+    in_blank[0] = 1.0
+    total = 0.0
+    for row in probs:
+        before = in_blank[parents] + in_char[parents] * follows
+        before[0] = 0.0  # nothing ends in the last character of the empty text
+        whole = in_blank + in_char
+        in_char = (in_char + before) * row[columns]
+        in_blank = whole * row[BLANK]
+        peak = max(float(in_char.max()), float(in_blank.max()))
+        if peak <= 0.0:
+            return np.full(len(ends), -np.inf)
+        in_char /= peak
+        in_blank /= peak
+        total += np.log(peak)
+    ending = in_char[ends] + in_blank[ends]
     with np.errstate(divide="ignore"):
-        ending = state[rows, lengths - 1] + np.where(lengths > 1, state[rows, np.maximum(lengths - 2, 0)], 0.0)
-        return np.asarray(np.where(ending > 0.0, total + np.log(ending), -np.inf))
+        return np.asarray(np.where(ending > _UNDERFLOW, total + np.log(ending), -np.inf))
 
 
-def _forward_log(
-    table: NDArray[np.float64], labels: NDArray[np.intp], lengths: NDArray[np.intp], skip: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _forward_log(table: NDArray[np.float64], encoded: list[list[int]]) -> NDArray[np.float64]:
+    """The forward algorithm on logarithms, text by text side by side: slower, and without limits."""
+    labels, lengths = _labels(encoded)
+    skip = np.zeros(labels.shape, bool)
+    skip[:, 2:] = (labels[:, 2:] != BLANK) & (labels[:, 2:] != labels[:, :-2])
     rows = np.arange(len(labels))
     state = np.full(labels.shape, -np.inf)
     state[:, :2] = table[0][labels[:, :2]]
