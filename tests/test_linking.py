@@ -1,21 +1,18 @@
-"""Linking identifiers to shops, and sightings to clusters. All shops are invented."""
+"""Linking identifiers to shops, and pictures to their copies. All shops are invented."""
 
 from __future__ import annotations
 
 import itertools
-import math
 import random
 from pathlib import Path
 
 import cv2
-import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagtrace.contract import Advert, Flag, Identifier, IdentifierKind, Outcome, Resource, TagtraceError
-from tagtrace.linking.clusters import ClusterSettings, Sighting, box_of, distance_m, place
 from tagtrace.linking.pictures import close_pairs, distance, picture_hash
 from tagtrace.linking.shops import Shops, advert_shop, differ_in_digits, link, link_advert, load_shops
 from tagtrace.linking.stems import stem
@@ -191,154 +188,6 @@ def test_bad_shop_lists_are_named_by_file_and_line(tmp_path: Path) -> None:
         load_shops(path)
 
 
-# --- clusters ---
-
-ALMATY = (43.2, 76.9)
-
-
-def east(metres: float, start: tuple[float, float] = ALMATY) -> tuple[float, float]:
-    return start[0], start[1] + metres / (111_195 * math.cos(math.radians(start[0])))
-
-
-def sighting(photo: str, *values: str, at: tuple[float, float] | None = ALMATY, advert: int = 0, **more: object) -> Sighting:
-    lat, lon = at or (None, None)
-    return Sighting(photo, advert, tuple(identifier(value) for value in values), lat=lat, lon=lon, **more)
-
-
-def clusters(*sightings: Sighting) -> list[str]:
-    return [placement.cluster for placement in place(sightings)]
-
-
-def test_same_contact_near_is_one_advert_and_far_is_one_shop() -> None:
-    here, near, far = sighting("a", "umit1"), sighting("b", "umit1", at=east(40)), sighting("c", "umit1", at=east(5000))
-    placements = place([here, near, far])
-    assert placements[0].cluster == placements[1].cluster != placements[2].cluster
-    assert len({placement.shop_cluster for placement in placements}) == 1
-    assert "telegram umit1 in 2 photos" in placements[0].reasons[0] and placements[2].reasons == ()
-
-
-def test_different_contacts_at_one_place_stay_apart() -> None:
-    placements = place([sighting("a", "umit_kz"), sighting("b", "berkut_kz")])
-    assert placements[0].cluster != placements[1].cluster and placements[0].shop_cluster != placements[1].shop_cluster
-
-
-def test_two_adverts_in_one_photo_stay_two() -> None:
-    both = clusters(sighting("a", "umit1", advert=0), sighting("a", "umit1", advert=1))
-    assert both[0] != both[1]
-
-
-def test_a_misread_at_the_same_place_joins_but_another_number_does_not() -> None:
-    assert len(set(clusters(sighting("a", "umitsnow"), sighting("b", "um1tsn0w")))) == 1
-    assert len(set(clusters(sighting("a", "tulpar_kz8"), sighting("b", "tulpar_kz6")))) == 2
-
-
-def test_rotated_names_are_one_shop() -> None:
-    a, b, c = place([sighting("a", "tulpar_kz1"), sighting("b", "tulpar_kz2", at=east(9000)), sighting("c", "shop2", "shop1")])
-    assert a.shop_cluster == b.shop_cluster != c.shop_cluster and a.cluster != b.cluster
-
-
-def test_listed_shop_joins_its_adverts() -> None:
-    a, b = place([sighting("a", "umit_a", shop_id="A"), sighting("b", "other_b", shop_id="A")])
-    assert a.shop_cluster == b.shop_cluster and a.cluster != b.cluster
-
-
-def test_protected_contacts_make_no_shop() -> None:
-    hotline = Identifier(K.PHONE, "+77770000000", "", 0.9, flags=(Flag.PROTECTED,))
-    a, b = place([Sighting("a", 0, (hotline,), lat=43.0, lon=76.0), Sighting("b", 0, (hotline,), lat=44.0, lon=76.0)])
-    assert a.shop_cluster != b.shop_cluster
-
-
-def test_unknown_place_joins_only_what_is_clear() -> None:
-    here, far, lost = sighting("a", "umit1"), sighting("b", "umit1", at=east(5000)), sighting("c", "umit1", at=None)
-    assert len(set(clusters(here, lost))) == 1
-    assert len(set(clusters(here, far, lost))) == 3
-    assert len(set(clusters(lost, sighting("d", "umit1", at=None)))) == 1
-
-
-def test_unknown_places_never_bridge_two_known_ones() -> None:
-    chain = [
-        sighting("a", "first"),
-        sighting("b", "second", at=east(5000)),
-        sighting("c", "first", "third", at=None),
-        sighting("d", "third", "second", at=None),
-    ]
-    found = clusters(*chain)
-    assert found[0] == found[2] and found[1] == found[3] and found[0] != found[1]
-
-
-def test_copies_of_a_picture_join_at_the_same_spot_without_any_contact() -> None:
-    box = (0.1, 0.1, 0.5, 0.5)
-    a = sighting("a", at=None, picture_hash=0b1011, box=box)
-    b = sighting("b", at=ALMATY, picture_hash=0b0011, box=box)
-    other_spot = sighting("b", at=ALMATY, picture_hash=0b0011, box=(0.6, 0.6, 0.9, 0.9), advert=1)
-    stranger = sighting("c", at=None, picture_hash=(1 << 40) - 1, box=box)
-    found = clusters(a, b, other_spot, stranger)
-    assert found[0] == found[1] and len(set(found)) == 3
-    different = sighting("d", "umit_kz", picture_hash=0b1011, box=box), sighting("e", "berkut_kz", picture_hash=0b1011, box=box)
-    assert len(set(clusters(*different))) == 2
-
-
-def test_across_the_date_line() -> None:
-    assert len(set(clusters(sighting("a", "umit1", at=(0.0, 179.9999)), sighting("b", "umit1", at=(0.0, -179.9999))))) == 1
-
-
-WORLD = st.lists(
-    st.builds(
-        lambda photo, advert, values, spot: sighting(photo, *values, at=spot, advert=advert),
-        st.sampled_from("abcdefghij"),
-        st.integers(0, 1),
-        st.lists(st.sampled_from(["umit1", "umit2", "berkut", "tulpar_kz"]), max_size=2, unique=True),
-        st.sampled_from([None, ALMATY, east(30), east(55), east(100), east(5000), east(5050)]),
-    ),
-    max_size=14,
-    unique_by=lambda s: s.key,
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(WORLD, st.randoms(use_true_random=False))
-def test_order_does_not_matter(world: list[Sighting], rng: random.Random) -> None:
-    expected = {s.key: p for s, p in zip(world, place(world), strict=True)}
-    shuffled = rng.sample(world, len(world)) + world[:2]
-    assert {s.key: p for s, p in zip(shuffled, place(shuffled), strict=True)} == expected
-
-
-@settings(max_examples=150, deadline=None)
-@given(WORLD)
-def test_clusters_are_the_connected_components(world: list[Sighting]) -> None:
-    """Against networkx, with the rules written down pair by pair."""
-    found = {s.key: p.cluster for s, p in zip(world, place(world), strict=True)}
-    assert {frozenset(k for k in found if found[k] == c) for c in found.values()} == _components(world)
-
-
-def _components(world: list[Sighting]) -> set[frozenset[tuple[str, int]]]:
-    def shares(a: Sighting, b: Sighting) -> bool:
-        return a.photo != b.photo and bool({i.value for i in a.identifiers} & {i.value for i in b.identifiers})
-
-    graph = nx.Graph()
-    graph.add_nodes_from(s.key for s in world)
-    for a, b in itertools.combinations(world, 2):
-        metres = distance_m(a, b)
-        if metres is not None and metres <= ClusterSettings().near_m and shares(a, b):
-            graph.add_edge(a.key, b.key)
-    wall = {key: number for number, part in enumerate(nx.connected_components(graph)) for key in part}
-    loose = [s for s in world if s.lat is None]
-    values = {s.key: {i.value for i in s.identifiers} for s in world}
-    # Unlike two placed sightings, an unplaced one may join an advert through another photo of the same report.
-    touches = {s.key: {wall[o.key] for o in world if o.lat is not None and values[o.key] & values[s.key]} for s in loose}
-    among = nx.Graph()
-    among.add_nodes_from(s.key for s in loose)
-    among.add_edges_from((a.key, b.key) for a, b in itertools.combinations(loose, 2) if shares(a, b))
-    for part in nx.connected_components(among):
-        targets = set().union(*(touches[key] for key in part))
-        if len(targets) <= 1:
-            graph.add_edges_from(among.subgraph(part).edges)
-        for key in part:
-            if len(touches[key]) == 1:
-                graph.add_edge(key, next(k for k, number in wall.items() if number in touches[key]))
-    return {frozenset(part) for part in nx.connected_components(graph)}
-
-
 # --- pictures ---
 
 
@@ -371,7 +220,3 @@ def test_close_pairs_against_all_pairs(hashes: list[int], most: int, rng: random
     expected = {(i, j) for i, j in itertools.combinations(range(len(hashes)), 2) if distance(hashes[i], hashes[j]) <= most}
     found = list(close_pairs(hashes, most))
     assert set(found) == expected and len(found) == len(expected)
-
-
-def test_box_of_is_cut_at_the_edges() -> None:
-    assert box_of(((-10.0, 5.0), (50.0, 5.0), (50.0, 20.0), (-10.0, 20.0)), 100, 40) == (0.0, 0.125, 0.5, 0.5)
