@@ -60,6 +60,8 @@ class RevisitSettings:
     """The advert stands within this share of the canvas, around its middle."""
     zoom: float = 0.75
     """Natural logarithm of the most that a photo is nearer than one that shows all of the canvas."""
+    cut: float = 0.12
+    """Photos whose photographer did not care to have all of the advert in the picture."""
     most_enlarged: float = 1.35
     """Photo pixels per wall pixel in the far view; views that would need more look less obliquely."""
     round_walls: int = 3
@@ -72,7 +74,7 @@ class RevisitSettings:
     """Photos after the first that are an earlier photo of the wall, sent again by a messenger."""
     fade: float = 0.12
     """Most of the paint's strength that is lost from one visit to the next."""
-    overpainted: float = 0.07
+    overpainted: float = 0.05
     """Painted over before a visit."""
     wet: float = 0.12
     """Visits after rain, when part of the wall is dark."""
@@ -83,7 +85,7 @@ class RevisitSettings:
     no_gps: float = 0.12
     """Photos without a position."""
     look: SynthSettings = field(
-        default_factory=lambda: SynthSettings(cap_median=27.0, cap_spread=0.5, cap_min=10.0, cap_max=120.0)
+        default_factory=lambda: SynthSettings(cap_median=30.0, cap_spread=0.5, cap_min=10.0, cap_max=120.0)
     )
     """As in single photos; the letters are smaller, because the nearest visit enlarges them."""
 
@@ -180,19 +182,17 @@ def paint_wall(
     """Put an inscription on a new wall, with what else stands there."""
     width, height = settings.canvas
     plane = make_plane(rng, settings.canvas, settings.look, backgrounds)
-    bare = plane.albedo.copy()
     rim = (1 - settings.middle) / 2
-    box = (rim * width, rim * height, (1 - rim) * width, (1 - rim) * height)
-    site = Site(plane, box, world, fonts, settings.look)
+    middle = (rim * width, rim * height, (1 - rim) * width, (1 - rim) * height)
+    # Windows and pipes leave the middle free; stains and patches are under the paint.
+    left, top, right, bottom = (int(side) for side in middle)
+    plane.albedo = scenery_behind(rng, plane.albedo, [(left, top, right, bottom)], plane.wall.scale)
+    bare = plane.albedo.copy()
+    site = Site(plane, middle, world, fonts, settings.look)
     placed = place_block(rng, site, inscription.block, pick_angle(rng, settings.look, inscription.style))
     adverts = [PlacedAdvert(placed, inscription.advert.shop_id)] if placed is not None and inscription.block.lines else []
     whole = Site(plane, (0.0, 0.0, float(width), float(height)), world, fonts, settings.look)
     distractors = put_distractors(rng, whole, str(rng.choice(["house", "sign", "tag"]))) if rng.random() < 0.25 else []
-    before = plane.albedo
-    plane.albedo = scenery_behind(rng, plane.albedo, plane.boxes, plane.wall.scale)
-    # What is fixed to the wall later belongs to the surface: paint does not fade to the wall behind it.
-    changed = np.abs(plane.albedo - before).max(axis=2) > 0.01
-    bare[changed] = plane.albedo[changed]
     return PaintedWall(plane, bare, adverts, distractors)
 
 
@@ -211,7 +211,7 @@ def visit(rng: np.random.Generator, wall: PaintedWall, settings: RevisitSettings
     """Photograph the wall once. The truth has the photo's own names for the adverts: see ``name_adverts``."""
     hard = bool(rng.random() < settings.look.hard_share)
     long_side = int(rng.integers(settings.look.long_side_min, settings.look.long_side_max + 1)) // 32 * 32
-    camera = _stand(rng, pick_view(rng, long_side, hard), _middle_of(wall, settings), settings)
+    camera = _stand(rng, pick_view(rng, long_side, hard), _outline(wall, settings), settings)
     mode = pick_mode(rng)
     kept = wall.plane.albedo
     if rng.random() < settings.wet:
@@ -224,34 +224,45 @@ def visit(rng: np.random.Generator, wall: PaintedWall, settings: RevisitSettings
     return Shot(seen.picture, exposure.jpeg, photo_truth(name, split, story, seen))
 
 
-def _middle_of(wall: PaintedWall, settings: RevisitSettings) -> NDArray[np.float32]:
-    """The point that photographers look at."""
-    if not wall.adverts:
-        return np.array(settings.canvas, np.float32) / 2
-    return np.asarray(wall.adverts[0].placed.outline.mean(axis=0), np.float32)
+def _outline(wall: PaintedWall, settings: RevisitSettings) -> NDArray[np.float32]:
+    """Corners of what photographers look at: the advert, or the middle of a bare wall."""
+    if wall.adverts:
+        return wall.adverts[0].placed.outline
+    return np.full((4, 2), np.array(settings.canvas) / 2, np.float32)
 
 
-def _stand(rng: np.random.Generator, view: View, target: NDArray[np.float32], settings: RevisitSettings) -> Camera:
-    """Find a stand from which the photo shows nothing beyond the canvas: go nearer, and look less obliquely, until it fits."""
+def _stand(rng: np.random.Generator, view: View, outline: NDArray[np.float32], settings: RevisitSettings) -> Camera:
+    """Find a stand from which the photo shows nothing beyond the canvas: go nearer, and look less obliquely, until it fits.
+
+    Most photographers step back until the whole advert is in the picture, as far as the canvas allows.
+    """
     centre = (view.width * float(rng.uniform(0.42, 0.58)), view.height * float(rng.uniform(0.42, 0.58)))
-    corners = np.array([[0, 0], [view.width, 0], [view.width, view.height], [0, view.height]], np.float32)
+    frame = np.array([[0, 0], [view.width, 0], [view.width, view.height], [0, view.height]], np.float32)
     canvas = np.array(settings.canvas, np.float64)
     for _ in range(30):
         inverse = np.asarray(np.linalg.inv(homography(view, (0.0, 0.0), centre)), np.float64)
-        depth = np.column_stack([corners, np.ones(4)]) @ inverse.T
+        depth = np.column_stack([frame, np.ones(4)]) @ inverse.T
         if (depth[:, 2] > 0.15).all():
-            points = map_points(inverse, corners)
+            points = map_points(inverse, frame)
             low, high = points.min(axis=0), points.max(axis=0)
             least = float(((high - low) / canvas).max()) * 1.01
             if least <= settings.most_enlarged:
-                scale = least * float(np.exp(rng.uniform(0, settings.zoom)))
-                low, high = low / scale, high / scale
-                wanted = target + rng.normal(0, 0.06, 2) * canvas
-                look_at = np.clip(wanted, -low, canvas - high)
-                near = replace(view, scale=scale)
-                return Camera(near, homography(near, (float(look_at[0]), float(look_at[1])), centre))
+                break
         view = replace(view, yaw=view.yaw * 0.8, pitch=view.pitch * 0.8, roll=view.roll * 0.85)
-    raise AssertionError("a frontal view always fits")
+    else:
+        raise AssertionError("a frontal view always fits")
+    careless = rng.random() < settings.cut
+    zoom = float(rng.uniform(0, settings.zoom))
+    middle = outline.mean(axis=0)
+    while True:
+        scale = least * float(np.exp(zoom))
+        look_at = np.clip(middle + rng.normal(0, 0.05, 2) * canvas, -low / scale, canvas - high / scale)
+        near = replace(view, scale=scale)
+        camera = Camera(near, homography(near, (float(look_at[0]), float(look_at[1])), centre))
+        seen = camera.see(outline)
+        if careless or zoom < 0.02 or ((seen > 0) & (seen < (view.width, view.height))).all():
+            return camera
+        zoom *= 0.75
 
 
 def _wetted(rng: np.random.Generator, albedo: NDArray[np.float32]) -> NDArray[np.float32]:
