@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import socket
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = {"train": ("torch", "ultralytics", "easyocr"), "peers": ("rapidocr", "faster_paddle", "pytesseract")}
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+# Tests are no package (pytest's import mode "importlib"): a helper beside them is imported by its place.
+_spec = importlib.util.spec_from_file_location("tagtrace_tests_postgres", Path(__file__).with_name("postgres.py"))
+assert _spec is not None and _spec.loader is not None
+postgres = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(postgres)
 
 # Before a library that would look something up, or take every core for a small test, is imported.
 os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", HF_HUB_OFFLINE="1")
@@ -54,3 +61,42 @@ def _no_inherited_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def root() -> Path:
     """The root of the repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """A private PostgreSQL server: its URL with ``{database}`` to fill in. Missing programs are an error in CI."""
+    if postgres.binaries() is None:
+        if os.environ.get("CI"):
+            pytest.fail("PostgreSQL is not installed (initdb, pg_ctl): `make test` installs it on Debian")
+        pytest.skip("PostgreSQL is not installed (initdb, pg_ctl); `make test` installs it on Debian as root")
+    with postgres.temporary_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of a new, empty PostgreSQL database, dropped after the test."""
+    import psycopg
+
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    yield postgres_server.format(database=name)
+    with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database: the test runs on SQLite and on PostgreSQL."""
+    return str(tmp_path / "store.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Any]:
+    """A new store on each of the databases."""
+    from tagtrace.linking.store import Store
+
+    with Store.open(store_url, upgrade=True) as opened:
+        yield opened
