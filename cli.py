@@ -45,6 +45,9 @@ COMMANDS: dict[str, Lazy] = {
         "training.commands_export", "easyocr", "Write the recogniser in the form that EasyOCR loads.", "train"
     ),
     "evaluate": Lazy("training.commands_evaluate", "evaluate", "Measure results against a truth file, slice by slice."),
+    "evaluate-together": Lazy(
+        "training.commands_together", "evaluate_together", "Measure what reading several photos of an advert together gains."
+    ),
     "benchmark readers": Lazy(
         "training.commands_benchmark", "readers", "Measure speed, memory and accuracy of readers on the same photos.", "peers"
     ),

@@ -28,6 +28,12 @@ class TogetherSettings:
     """What each further photo counts of the first: 1 if the photos were independent, 0 if they all said the same."""
     most_against: float = 9.0
     """A photo speaks against a text by at most so many nats (compared with the text it prefers)."""
+    trust: float = 1.0
+    """Each photo counts by its reading's confidence to this power: blur makes a recogniser guess, and guesses are alike."""
+    cut: float = 3.0
+    """Nats that it costs a text that a photo shows only its beginning or its end: the rest is outside, or behind something."""
+    least_shown: int = 4
+    """Characters that a photo must show of a text for that."""
     try_from: float = 0.01
     """Other characters are tried where a photo gives them at least this probability."""
     rounds: int = 4
@@ -58,13 +64,25 @@ def scores(reading: Reading, texts: Sequence[str], settings: TogetherSettings = 
     Without log-probabilities its hypotheses and the alternatives of its characters are all it knows.
     """
     if reading.log_probs is not None:
-        raw = log_likelihood(reading.log_probs, [*texts, reading.text], reading.alphabet)
-        relative = raw[:-1] - (raw[-1] if np.isfinite(raw[-1]) else 0.0)
+        pieces = [_piece(reading.text, text, settings) for text in texts]
+        raw = log_likelihood(reading.log_probs, [*texts, *pieces, reading.text], reading.alphabet)
+        cost = np.array([settings.cut if piece != text else 0.0 for piece, text in zip(pieces, texts, strict=True)])
+        relative = np.maximum(raw[: len(texts)], raw[len(texts) : -1] - cost) - (raw[-1] if np.isfinite(raw[-1]) else 0.0)
     else:
         relative = np.array([_listed(reading, text) for text in texts])
     # Soft: log(e^score + e^-most) keeps the order of texts that the photo finds hardly possible.
     floor = -settings.most_against
     return np.asarray(np.logaddexp(np.maximum(relative, -1e6), floor) - np.logaddexp(0.0, floor))
+
+
+def _piece(read: str, text: str, settings: TogetherSettings) -> str:
+    """The beginning or the end of ``text`` that a photo shows that reads ``read``; the whole text else."""
+    count = len(read)
+    if not settings.least_shown <= count < len(text):
+        return text
+    ours = read.lower()
+    start, end = text[:count], text[-count:]
+    return max(start, end, key=lambda piece: float(Levenshtein.normalized_similarity(ours, piece.lower())))
 
 
 def _listed(reading: Reading, text: str) -> float:
@@ -101,7 +119,7 @@ def read_together(
     # An order of its own makes the result independent of the order of the photos, ties and sums included.
     usable.sort(key=lambda item: (-item[0].confidence, item[0].text, -item[1]))
     looks = [r for r, _ in usable]
-    factors = _factors([w for _, w in usable], settings)
+    factors = _factors([w * r.confidence**settings.trust for r, w in usable], settings)
     texts, table = _climb(looks, factors, settings)
     total = factors @ table
     order = sorted(range(len(texts)), key=lambda i: (-total[i], texts[i]))[: settings.hypotheses]

@@ -161,7 +161,12 @@ def _joined(parts: Sequence[Advert]) -> Advert | None:
 def measure(
     walls: Sequence[WallLooks], settings: TogetherEvaluation = DEFAULT, progress: Callable[[int], None] = lambda done: None
 ) -> list[TogetherScore]:
-    """The measures for 1, 2, … photos; adverts with fewer photos than that are left out of a row."""
+    """The measures for 1, 2, … photos; adverts with fewer photos than that are left out of a row.
+
+    Raises ``TagtraceError`` when there is no advert to measure.
+    """
+    if not walls:
+        raise TagtraceError(f"no advert of the truth has {settings.least_photos} photos: there is nothing to read together")
     rows = []
     for count in range(1, settings.most_photos + 1):
         able = [wall for wall in walls if len(wall.looks) >= count]
