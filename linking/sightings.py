@@ -12,17 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 import h3.api.numpy_int as h3
 
 from ..contract import Evidence, Identifier, IdentifierKind, Quad, Reading
 from ..inference.identifiers.fold import skeleton
+from .features import AdvertFeatures, Match, match
 from .shops import differ_in_digits
 from .stems import has_stem, is_telling, words
-
-if TYPE_CHECKING:
-    from .features import AdvertFeatures
 
 Contact = tuple[IdentifierKind, str]
 Key = tuple[str, int]
@@ -285,9 +282,7 @@ def compare(a: Traced, b: Traced, settings: ClusterSettings) -> PairEvidence:
     return PairEvidence(fact, tuple(step for step in steps if step is not None))
 
 
-def _match(a: Traced, b: Traced) -> Any:
-    from .features import match
-
+def _match(a: Traced, b: Traced) -> Match:
     first, second = sorted((a, b), key=lambda traced: traced.key)
     assert first.sighting.features is not None and second.sighting.features is not None
     return match(first.sighting.features, second.sighting.features)
