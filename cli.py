@@ -41,6 +41,18 @@ COMMANDS: dict[str, Lazy] = {
     "textures": Lazy("datasets.commands", "textures", "Unpack wall textures of Debian packages, as backgrounds for synth."),
     "train detector": Lazy("training.commands_detector", "detector", "Train the detector of lines and codes.", "train"),
     "train recogniser": Lazy("training.commands_recogniser", "recogniser", "Train the recogniser of lines.", "train"),
+    "train confusions": Lazy(
+        "training.commands_confusions",
+        "confusions",
+        "Count what the recogniser takes for what, for the look-up of shops.",
+        "train",
+    ),
+    "train calibration": Lazy(
+        "training.commands_calibration", "calibration", "Fit the probabilities of links, and measure them.", "train"
+    ),
+    "train matching": Lazy(
+        "training.commands_features", "matching", "Fit what picture features tell about two photos of an advert.", "train"
+    ),
     "export easyocr": Lazy(
         "training.commands_export", "easyocr", "Write the recogniser in the form that EasyOCR loads.", "train"
     ),

@@ -13,7 +13,7 @@ in a part of it.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -30,7 +30,7 @@ but nothing tells that the wall is the same; ``none``: nothing in common."""
 
 DESCRIPTOR_BYTES = 32
 _VERSION = 1
-_HEAD = struct.Struct("<BHHH4f")
+_HEAD = struct.Struct("<BHHH4f8f")
 _STEP = 32.0
 """Positions are kept to a 32nd of a pixel."""
 
@@ -77,10 +77,10 @@ class MatchSettings:
     """Share of these parts, of those with features, that must agree."""
     wall_inliers: int = 6
     """Agreeing features on the margin from which on the wall counts as the same."""
-    copy_residual_px: float = 1.0
-    """Copies of a photo fit to this many pixels (median), and"""
-    copy_share: float = 0.5
-    """share as many of their features."""
+    copy_share: float = 0.3
+    """Copies of a photo share at least so many of their features, and"""
+    copy_bend: float = 0.008
+    """between them the advert is only shifted and scaled, to within this share of its longer side."""
     seed: int = 20
     """Of MAGSAC's random choices."""
     bias: float = -6.0
@@ -88,7 +88,11 @@ class MatchSettings:
     per_coverage: float = 1.0
     per_log_wall: float = 2.0
     per_wall_share: float = 6.0
-    """``same_advert_log_odds`` = bias + the weights times log(1 + inliers), coverage, log(1 + wall inliers), wall share."""
+    per_log_possible: float = 0.0
+    """``same_advert_log_odds`` = bias + the weights times log(1 + inliers), coverage, log(1 + wall inliers), wall share, and
+    log(1 + wall features in common view), whose disagreement tells against."""
+    no_match: float = -3.0
+    """``same_advert_log_odds`` where nothing agrees: another wall, or a photo too poor."""
     most_log_odds: float = 9.0
     """Pictures alone are never surer than this."""
 
@@ -101,7 +105,8 @@ class AdvertFeatures:
     """The local features of one advert.
 
     ``points`` are ``float32`` (n, 2), pixels of the upright picture of ``width`` x ``height``; ``descriptors`` ``uint8`` (n, 32).
-    ``inner`` is the box of the inscription in it (left, top, right, bottom); the rest is margin.
+    ``inner`` is the box of the inscription in it (left, top, right, bottom); the rest is margin. ``quad`` is where the
+    inscription is in the photo.
     """
 
     points: NDArray[np.float32]
@@ -109,6 +114,7 @@ class AdvertFeatures:
     width: int
     height: int
     inner: tuple[float, float, float, float]
+    quad: Quad
 
     def on_inscription(self) -> NDArray[np.bool_]:
         """Which features lie on the inscription, shape (n,)."""
@@ -118,22 +124,24 @@ class AdvertFeatures:
 
     def to_bytes(self) -> bytes:
         """As bytes for a store, 36 per feature; positions are rounded to 1/32 pixel."""
-        head = _HEAD.pack(_VERSION, len(self.points), self.width, self.height, *self.inner)
+        corners = (value for corner in self.quad for value in corner)
+        head = _HEAD.pack(_VERSION, len(self.points), self.width, self.height, *self.inner, *corners)
         return head + np.rint(self.points * _STEP).astype("<u2").tobytes() + self.descriptors.tobytes()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> AdvertFeatures:
         """What ``to_bytes`` gave. Raises ``ValueError`` for other bytes."""
         try:
-            version, count, width, height, *inner = _HEAD.unpack_from(data)
+            version, count, width, height, *numbers = _HEAD.unpack_from(data)
         except struct.error as error:
             raise ValueError(f"no features: {error}") from error
         if version != _VERSION or len(data) != _HEAD.size + count * (4 + DESCRIPTOR_BYTES):
             raise ValueError("no features: unknown version or wrong length")
         points = np.frombuffer(data, "<u2", 2 * count, _HEAD.size).astype(np.float32).reshape(count, 2) / np.float32(_STEP)
         bits = np.frombuffer(data, np.uint8, count * DESCRIPTOR_BYTES, _HEAD.size + 4 * count).reshape(count, DESCRIPTOR_BYTES)
-        left, top, right, bottom = inner
-        return cls(points, bits.copy(), width, height, (left, top, right, bottom))
+        left, top, right, bottom = numbers[:4]
+        quad = geometry.quad_of(np.array(numbers[4:]).reshape(4, 2))
+        return cls(points, bits.copy(), width, height, (left, top, right, bottom), quad)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,8 +149,9 @@ class Match:
     """How the features of two adverts agree.
 
     ``inliers`` is the number that fit one homography and ``share`` their share of the features that could (the smaller number
-    in the common area). ``wall_inliers`` and ``wall_share`` are the same for the margin alone, ``coverage`` is the share of the
-    inscription's parts that agree. ``homography`` maps pixels of the first upright picture to the second's.
+    in the common area). ``wall_inliers`` and ``wall_share`` are the same for the margin alone, where ``wall_possible`` features
+    could agree; ``coverage`` is the share of the inscription's parts that agree. ``homography`` maps pixels of the first upright
+    picture to the second's.
     ``same_advert_log_odds`` are the natural log-odds, before any prior, that both show the same paint on the same wall.
     """
 
@@ -154,6 +163,12 @@ class Match:
     coverage: float = 0.0
     wall_inliers: int = 0
     wall_share: float = 0.0
+    wall_possible: int = 0
+
+    def measures(self) -> tuple[float, float, float, float, float]:
+        """What the log-odds are a weighted sum of, in the order of the weights in ``MatchSettings``."""
+        logs = float(np.log1p(self.inliers)), float(np.log1p(self.wall_inliers)), float(np.log1p(self.wall_possible))
+        return logs[0], self.coverage, logs[1], self.wall_share, logs[2]
 
 
 def upright_frame(quad: Quad, settings: FeatureSettings = EXTRACT) -> tuple[Quad, int, int, tuple[float, float, float, float]]:
@@ -197,11 +212,12 @@ def extract_features(image: Image, quad: Quad, settings: FeatureSettings = EXTRA
     sift = cv2.SIFT_create(nfeatures=4 * settings.points, contrastThreshold=settings.least_response)
     found, vectors = sift.detectAndCompute(grey, mask)
     if vectors is None or not len(found):
-        return AdvertFeatures(np.zeros((0, 2), np.float32), np.zeros((0, DESCRIPTOR_BYTES), np.uint8), width, height, inner)
+        nowhere, none = np.zeros((0, 2), np.float32), np.zeros((0, DESCRIPTOR_BYTES), np.uint8)
+        return AdvertFeatures(nowhere, none, width, height, inner, quad)
     points = np.array([f.pt for f in found], np.float32)
     kept = _strongest(points, np.array([f.response for f in found]), inner, settings)
     limits = np.array([width, height], np.float32)
-    return AdvertFeatures(np.clip(points[kept] + 0.5, 0, limits), hashed(vectors[kept]), width, height, inner)
+    return AdvertFeatures(np.clip(points[kept] + 0.5, 0, limits), hashed(vectors[kept]), width, height, inner, quad)
 
 
 def _strongest(
@@ -241,7 +257,7 @@ def hashed(vectors: NDArray[np.float32]) -> NDArray[np.uint8]:
 def match(a: AdvertFeatures, b: AdvertFeatures, settings: MatchSettings | None = None) -> Match:
     """Compare two adverts; the same input gives the same output, and swapping the two all but the same."""
     settings = settings or MATCH
-    nothing = Match(0, 0.0, None, _log_odds(0, 0.0, 0, 0.0, settings), "none")
+    nothing = Match(0, 0.0, None, settings.no_match, "none")
     pairs = _pairs(a, b, settings)
     if len(pairs) < max(4, settings.least_inliers):
         return nothing
@@ -301,15 +317,31 @@ def _judge(
     could = min(int((seen_a & ~text_a & outside_b).sum()), int((seen_b & ~text_b & outside_a).sum()))
     wall_share = walls / max(1, could)
     coverage = _coverage(a, a.points[pairs[:, 0]], seen_a, settings)
-    miss = float(np.median(np.linalg.norm(there[pairs[:, 0]] - b.points[pairs[:, 1]], axis=1)))
-    odds = _log_odds(len(pairs), coverage, walls, wall_share, settings)
+    found = Match(
+        len(pairs), float(min(1.0, share)), homography, 0.0, "same_stencil", coverage, walls, float(min(1.0, wall_share)), could
+    )
+    odds = _log_odds(found, settings)
     kind: MatchKind = "same_stencil"
     if coverage < settings.least_coverage and walls < settings.wall_inliers:
         kind = "none"
     elif walls >= settings.wall_inliers and odds > 0:
-        copy = miss <= settings.copy_residual_px and min(share, wall_share) >= settings.copy_share
+        copy = min(share, wall_share) >= settings.copy_share and _bend(a, b, homography) <= settings.copy_bend
         kind = "same_photo" if copy else "same_advert"
-    return Match(len(pairs), float(min(1.0, share)), homography, odds, kind, coverage, walls, float(min(1.0, wall_share)))
+    return replace(found, same_advert_log_odds=odds, kind=kind)
+
+
+def photo_map(a: AdvertFeatures, b: AdvertFeatures, homography: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The 3x3 homography from pixels of photo a to those of photo b, from that between the upright pictures of their adverts."""
+    return np.asarray(np.linalg.inv(to_upright(b.quad)) @ homography @ to_upright(a.quad), np.float64)
+
+
+def _bend(a: AdvertFeatures, b: AdvertFeatures, homography: NDArray[np.float64]) -> float:
+    """How far the advert is turned or bent from one photo to the other, as a share of its longer side: nothing for copies."""
+    corners = geometry.points_of(a.quad)
+    mapped = cv2.perspectiveTransform(corners.reshape(1, 4, 2), photo_map(a, b, homography))[0]
+    own, other = corners - corners.mean(axis=0), mapped - mapped.mean(axis=0)
+    scale = float((own * other).sum() / (own * own).sum())
+    return float(np.abs(other - scale * own).max()) / max(geometry.size(b.quad))
 
 
 def _within(points: NDArray[np.float64], width: int, height: int) -> NDArray[np.bool_]:
@@ -327,12 +359,13 @@ def _coverage(a: AdvertFeatures, agreeing: NDArray[np.float32], seen: NDArray[np
     return float((agree[counted] > 0).mean()) if counted.any() else 0.0
 
 
-def _log_odds(inliers: int, coverage: float, walls: int, wall_share: float, settings: MatchSettings) -> float:
-    total = (
-        settings.bias
-        + settings.per_log_inliers * float(np.log1p(inliers))
-        + settings.per_coverage * coverage
-        + settings.per_log_wall * float(np.log1p(walls))
-        + settings.per_wall_share * min(1.0, wall_share)
+def _log_odds(found: Match, settings: MatchSettings) -> float:
+    weights = (
+        settings.per_log_inliers,
+        settings.per_coverage,
+        settings.per_log_wall,
+        settings.per_wall_share,
+        settings.per_log_possible,
     )
+    total = settings.bias + float(np.dot(weights, found.measures()))
     return float(np.clip(total, -settings.most_log_odds, settings.most_log_odds))
