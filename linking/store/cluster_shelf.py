@@ -1,0 +1,316 @@
+"""The shelf of a book in a store: brings in the few rows that a sighting may concern, and writes back what has changed.
+
+All deciding is done in memory by ``Book``. A row that was brought in once is not read again while the shelf is in use, and one
+that was changed stands for the row in the database; so a shelf lives no longer than one transaction that holds the row of
+``cluster_head``. Rows are brought in for a batch of sightings at once, so that the database is asked a few times per batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, cast, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import BIT
+from sqlalchemy.orm import Session
+
+from ..bundles import Rule
+from ..shelf import Record, Shelf, Target, near_bands
+from ..sightings import ClusterSettings, Contact, ContactEvidence, Key, Sighting, areas_around, trace
+from . import cluster_rows as rows
+from .cluster_tables import (
+    BundleRow,
+    ClusterEventRow,
+    ClusterHeadRow,
+    ClusterRow,
+    ClusterRuleRow,
+    SightingBandRow,
+    SightingFeaturesRow,
+    SightingLookRow,
+    SightingRow,
+)
+
+_PAGE = 64
+"""Placed sightings of a contact brought in at once, when it is asked where that contact is seen."""
+_MOST_IN = 500
+"""Most values in one IN list: databases take only so many parameters."""
+
+_SIGHTINGS, _BUNDLES, _CLUSTERS = SightingRow.__table__, BundleRow.__table__, ClusterRow.__table__
+_LOOKS, _BANDS, _FEATURES = SightingLookRow.__table__, SightingBandRow.__table__, SightingFeaturesRow.__table__
+_RULES = ClusterRuleRow.__table__
+
+
+class SqlShelf(Shelf):
+    """A shelf over the tables of a store. Not to be used after its transaction has ended."""
+
+    def __init__(self, session: Session, settings: ClusterSettings, *, lock: bool = True) -> None:
+        """``lock`` makes other writers wait until the transaction ends; without it nothing may be saved."""
+        super().__init__()
+        self.session = session
+        self.settings = settings
+        head = select(ClusterHeadRow)
+        found = session.execute(head.with_for_update() if lock else head).scalar_one()
+        self._last = {name: getattr(found, name) for name in ("sighting", "bundle", "cluster", "event")}
+        self.start = dict(self._last)
+        self.new_rules: list[Rule] = []
+        self.stored: dict[Key, tuple[object, int, bool]] = {}
+        self.stored_bundles: dict[int, dict[str, Any]] = {}
+        self.stored_clusters: dict[str, dict[str, Any]] = {}
+        self._have: set[tuple[object, ...]] = set()
+        self._pages: dict[int, int] = {}
+
+    def draft(self) -> Shelf:
+        """A second look at the same rows, on which changes are tried and never saved."""
+        return SqlShelf(self.session, self.settings, lock=False)
+
+    def add_rule(self, rule: Rule) -> None:
+        """Write down a rule; it takes the place of an older one on the same two sightings."""
+        super().add_rule(rule)
+        self.new_rules.append(rule)
+
+    # --- bringing in ---
+
+    def prepare(self, sightings: Sequence[Sighting]) -> None:
+        """Bring in what putting these sightings in will ask for, for all of them at once."""
+        items = [trace(sighting, self.settings) for sighting in sightings]
+        self._bring_keys([item.key for item in items])
+        fresh = [item for item in items if item.key not in self.records]
+        slots = {rows.slot(look, 0) for item in fresh for look in item.evidence.looks}
+        unread: set[int] = set()
+        for item in fresh:
+            if item.spot is not None:
+                areas = areas_around(item.spot)
+                slots |= {rows.slot(look, area) for look in item.evidence.looks for area in areas}
+                if item.sighting.features is not None and item.evidence.contacts:
+                    unread.update(areas)
+        self._bring_slots(slots)
+        self._bring_pictured(unread, 2)
+        values = {item.sighting.picture_hash for item in fresh if item.sighting.picture_hash is not None}
+        self._bring_copies(values, self.settings.picture_bits)
+        self._bring_clusters([f"c{item.key[0][:12]}-{item.key[1]}" for item in fresh])
+
+    def _new(self, kind: str, values: Iterable[Any]) -> list[Any]:
+        """The values not asked for before; they count as asked for from now on."""
+        found = [value for value in dict.fromkeys(values) if (kind, value) not in self._have]
+        self._have.update((kind, value) for value in found)
+        return found
+
+    def _bring(self, column: ColumnElement[Any], values: Sequence[Any], where: ColumnElement[bool] | None = None) -> None:
+        """Bring in the sightings whose column has one of the values, with their bundles and clusters."""
+        wanted = select(_SIGHTINGS) if where is None else select(_SIGHTINGS).where(where)
+        for part in _parts(values):
+            self._take(wanted.where(column.in_(part)))
+
+    def _take(self, wanted: Select[Any]) -> list[Record]:
+        found = self.session.execute(wanted).all()
+        self._bring_bundles(_BUNDLES.c.id, {row.bundle for row in found} - self.stored_bundles.keys())
+        taken: list[Record] = []
+        for row in found:
+            key = rows.key_of(row)
+            if key not in self.records:
+                record = rows.record_from(row, self.settings)
+                self.take(record)
+                self.stored[key] = (record.traced, record.bundle, record.spare)
+            taken.append(self.records[key])
+        return taken
+
+    def _bring_bundles(self, column: ColumnElement[Any], values: Iterable[Any]) -> None:
+        for part in _parts(sorted(values)):
+            found = self.session.execute(select(_BUNDLES).where(column.in_(part))).all()
+            self._bring_clusters({row.cluster for row in found})
+            for row in found:
+                if row.id not in self.stored_bundles:
+                    bundle = rows.bundle_from(row)
+                    self.stored_bundles[bundle.id] = rows.bundle_row(bundle)
+                    self.take_bundle(bundle)
+
+    def _bring_clusters(self, names: Iterable[str]) -> None:
+        wanted = [name for name in self._new("cluster", names) if name not in self.clusters]
+        for part in _parts(sorted(wanted)):
+            for row in self.session.execute(select(_CLUSTERS).where(_CLUSTERS.c.id.in_(part))):
+                cluster = rows.cluster_from(row)
+                self.stored_clusters[cluster.id] = rows.cluster_row(cluster)
+                self.clusters[cluster.id] = cluster
+
+    def _bring_keys(self, keys: Iterable[Key]) -> None:
+        wanted = set(self._new("key", keys)) - self.records.keys()
+        for part in _parts(sorted(wanted)):
+            self._fetch_features(self._take(select(_SIGHTINGS).where(tuple_(_SIGHTINGS.c.photo, _SIGHTINGS.c.advert).in_(part))))
+
+    def _bring_slots(self, slots: Iterable[int]) -> None:
+        numbers = self._new("slot", slots)
+        for part in _parts(sorted(numbers)):
+            shown = select(_LOOKS.c.sighting).where(_LOOKS.c.slot.in_(part))
+            self._take(select(_SIGHTINGS).where(_SIGHTINGS.c.id.in_(shown)))
+
+    def _bring_copies(self, values: Iterable[int], bits: int) -> None:
+        wanted = self._new("hash", values)
+        ids: set[int] = set()
+        for value in wanted:
+            bands = [rows.band_number(*band) for band in near_bands(value, bits)]
+            near = select(_BANDS.c.sighting, _BANDS.c.hash).where(_BANDS.c.band.in_(bands))
+            if self.session.get_bind().dialect.name == "postgresql":
+                differing = _BANDS.c.hash.op("#")(cast(rows.signed(value), BigInteger))
+                near = near.where(func.bit_count(cast(differing, BIT(64))) <= bits)
+            for sighting, own in self.session.execute(near):
+                if (rows.unsigned(own) ^ value).bit_count() <= bits:
+                    ids.add(sighting)
+        self._bring(_SIGHTINGS.c.id, sorted(ids))
+
+    def _bring_pictured(self, areas: Iterable[int], least: int) -> None:
+        wanted = [a for a in self._new(f"pictured {least}", areas) if ("pictured 1", a) not in self._have or least == 1]
+        self._bring(_SIGHTINGS.c.area, sorted(wanted), _SIGHTINGS.c.pictured >= least)
+        inside = set(wanted)
+        self._fetch_features(
+            [r for r in self.records.values() if r.key in self.stored and r.traced.spot and r.traced.spot.area in inside]
+        )
+
+    # --- the hooks of the shelf ---
+
+    def _fetch_record(self, key: Key) -> None:
+        self._bring_keys([key])
+
+    def _fetch_bundle(self, number: int) -> None:
+        if number not in self.bundles and self._new("bundle", [number]):
+            self._bring_bundles(_BUNDLES.c.id, [number])
+
+    def _fetch_cluster(self, name: str) -> None:
+        if name not in self.clusters:
+            self._bring_clusters([name])
+
+    def _fetch_near(self, looks: Collection[Contact], areas: Collection[int]) -> None:
+        self._bring_slots(rows.slot(look, area) for look in looks for area in areas)
+
+    def _fetch_copies(self, value: int, bits: int) -> None:
+        self._bring_copies([value], bits)
+
+    def _fetch_pictured(self, areas: Collection[int], unread: bool) -> None:
+        self._bring_pictured(areas, 2 if unread else 1)
+
+    def _fetch_features(self, records: Collection[Record]) -> None:
+        stored = {r.number: r for r in records if r.key in self.stored and r.traced.sighting.features is None}
+        for part in _parts(sorted(self._new("features", stored))):
+            for row in self.session.execute(select(_FEATURES).where(_FEATURES.c.sighting.in_(part))):
+                record = stored[row.sighting]
+                whole = replace(record.traced.sighting, features=rows.features_from(row.features))
+                self.change(record, traced=replace(record.traced, sighting=whole))
+                _, bundle, spare = self.stored[record.key]
+                self.stored[record.key] = (record.traced, bundle, spare)
+
+    def _fetch_walls(self, look: Contact) -> bool:
+        number = rows.wall(look)
+        last = self._pages.get(number, 0)
+        if last < 0:
+            return False
+        near = (
+            select(_LOOKS.c.sighting)
+            .where(_LOOKS.c.wall == number, _LOOKS.c.sighting > last)
+            .order_by(_LOOKS.c.sighting)
+            .limit(_PAGE)
+        )
+        ids = list(self.session.scalars(near))
+        self._bring(_SIGHTINGS.c.id, ids)
+        self._pages[number] = ids[-1] if len(ids) == _PAGE else -1
+        return bool(ids)
+
+    def _fetch_loose(self, looks: Collection[Contact], targets: Collection[Target]) -> None:
+        self._bring_slots(rows.slot(look, 0) for look in looks)
+
+    def _fetch_alike(self, evidence: ContactEvidence) -> None:
+        for number in self._new("evidence", [rows.evidence_code(evidence)]):
+            self._bring(_SIGHTINGS.c.evidence, [number], _SIGHTINGS.c.spot.is_(None))
+
+    def _fetch_members(self, bundle: int) -> None:
+        own = self.bundles.get(bundle)
+        whole = bundle > self.start["bundle"] or (own is not None and len(self._index.members.get(bundle, ())) >= own.size)
+        if not whole and self._new("members", [bundle]):
+            self._bring(_SIGHTINGS.c.bundle, [bundle])
+
+    def _fetch_component(self, component: int) -> None:
+        if component <= self.start["bundle"] and self._new("component", [component]):
+            self._bring_bundles(_BUNDLES.c.component, [component])
+
+    def _fetch_bundles_of(self, cluster: str) -> None:
+        if cluster in self.stored_clusters and self._new("bundles of", [cluster]):
+            self._bring_bundles(_BUNDLES.c.cluster, [cluster])
+
+    def _fetch_rules(self, keys: Collection[Key]) -> None:
+        for part in _parts(sorted(self._new("rules", keys))):
+            a, b = tuple_(_RULES.c.a_photo, _RULES.c.a_advert), tuple_(_RULES.c.b_photo, _RULES.c.b_advert)
+            for row in self.session.execute(select(_RULES).where(or_(a.in_(part), b.in_(part)))):
+                rule = rows.rule_from(row)
+                if (rule.a, rule.b) not in self._rules:
+                    Shelf.add_rule(self, rule)
+
+    # --- writing back ---
+
+    def save(self) -> None:
+        """Write everything that has changed. The shelf must not be used afterwards."""
+        run = self.session.execute
+        _write(run, _CLUSTERS, [rows.cluster_row(cluster) for cluster in self.clusters.values()], self.stored_clusters)
+        _write(run, _BUNDLES, [rows.bundle_row(bundle) for bundle in self.bundles.values()], self.stored_bundles)
+        new = [record for record in self.records.values() if record.key not in self.stored]
+        if new:
+            run(insert(_SIGHTINGS), [rows.sighting_row(record) for record in new])
+        changed = [record for record in self.records.values() if record.key in self.stored and self._has_changed(record)]
+        self._save_changed(changed)
+        self._save_details([record for record in new if record not in changed])
+        gone = [number for number in self.stored_bundles if number not in self.bundles]
+        for part in _parts(gone):
+            run(delete(_BUNDLES).where(_BUNDLES.c.id.in_(part)))
+        for rule in self.new_rules:
+            run(delete(_RULES).where(tuple_(*_RULES.primary_key.columns).in_([(*rule.a, *rule.b)])))
+            run(insert(_RULES), rows.rule_row(rule))
+        if self.events:
+            run(insert(ClusterEventRow), [rows.event_row(event) for event in self.events])
+        if self._last != self.start:
+            run(update(ClusterHeadRow).values(**self._last))
+
+    def _has_changed(self, record: Record) -> bool:
+        return self.stored[record.key] != (record.traced, record.bundle, record.spare)
+
+    def _save_changed(self, changed: Sequence[Record]) -> None:
+        moved = [{"_id": r.number, "_bundle": r.bundle, "_spare": r.spare} for r in changed]
+        if moved:
+            to = {"bundle": bindparam("_bundle"), "spare": bindparam("_spare")}
+            self.session.connection().execute(update(_SIGHTINGS).where(_SIGHTINGS.c.id == bindparam("_id")).values(to), moved)
+        seen_anew = [record for record in changed if self.stored[record.key][0] is not record.traced]
+        for record in seen_anew:
+            self.session.execute(update(_SIGHTINGS).where(_SIGHTINGS.c.id == record.number).values(rows.sighting_row(record)))
+            self.session.execute(delete(_BANDS).where(_BANDS.c.sighting == record.number))
+            self.session.execute(delete(_FEATURES).where(_FEATURES.c.sighting == record.number))
+        respared = [r for r in changed if r in seen_anew or self.stored[r.key][2] != r.spare]
+        for part in _parts([record.number for record in respared]):
+            self.session.execute(delete(_LOOKS).where(_LOOKS.c.sighting.in_(part)))
+        self._save_details(respared, looks_only=[record for record in respared if record not in seen_anew])
+
+    def _save_details(self, records: Sequence[Record], looks_only: Sequence[Record] = ()) -> None:
+        whole = [record for record in records if record not in looks_only]
+        found: list[tuple[Any, list[dict[str, Any]]]] = [
+            (_LOOKS, [row for record in records for row in rows.look_rows(record)]),
+            (_BANDS, [row for record in whole for row in rows.band_rows(record)]),
+            (_FEATURES, [row for record in whole for row in rows.feature_rows(record)]),
+        ]
+        for table, added in found:
+            if added:
+                self.session.execute(insert(table), added)
+
+
+def _write(run: Any, table: Any, now: Iterable[dict[str, Any]], before: Mapping[Any, dict[str, Any]]) -> None:
+    """Insert the rows that are new and update those that are not as they were; ``before`` is by ``id``."""
+    new, changed = [], []
+    for row in now:
+        if row["id"] not in before:
+            new.append(row)
+        elif row != before[row["id"]]:
+            changed.append({f"_{name}": value for name, value in row.items()})
+    if new:
+        run(insert(table), new)
+    if changed:
+        values = {name[1:]: bindparam(name) for name in changed[0] if name != "_id"}
+        run(update(table).where(table.c.id == bindparam("_id")).values(values), changed)
+
+
+def _parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (values[start : start + _MOST_IN] for start in range(0, len(values), _MOST_IN))

@@ -1,0 +1,177 @@
+"""The book of sightings in a store: put sightings in, ask for clusters, merge and split them, and check the log.
+
+One writer at a time adds to the book: the log has one order. A writer locks the row of ``cluster_head`` first (in SQLite the
+whole file), so whatever two processes put in at once, nothing is lost and no cluster is made twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from ...contract import TagtraceError
+from ..book import Book
+from ..ledger import Event, LedgerState, pair, replay
+from ..shelf import Cluster, PaintState
+from ..sightings import ClusterSettings, Key, Sighting
+from . import audit
+from . import cluster_rows as rows
+from .cluster_shelf import SqlShelf
+from .cluster_tables import BundleRow, ClusterEventRow, ClusterRow, ClusterRuleRow, SightingRow
+from .database import Store
+
+BATCH = 200
+"""Sightings put in with one transaction: enough that the database is asked seldom, few enough that others wait only shortly."""
+_READ = 1000
+
+
+@contextmanager
+def open_book(session: Session, settings: ClusterSettings | None = None) -> Iterator[Book]:
+    """The book of the store in a transaction that writes (``Store.begin``); saved when the block ends well.
+
+    Other writers of the book wait until the transaction ends.
+    """
+    settings = settings or ClusterSettings()
+    shelf = SqlShelf(session, settings)
+    yield Book(shelf, settings)
+    shelf.save()
+
+
+def read_book(session: Session, settings: ClusterSettings | None = None) -> Book:
+    """The book of the store to ask, or to try changes on that are never saved."""
+    settings = settings or ClusterSettings()
+    return Book(SqlShelf(session, settings, lock=False), settings)
+
+
+def put_sightings(
+    store: Store, sightings: Sequence[Sighting], *, at: datetime, actor: str, settings: ClusterSettings | None = None
+) -> list[Event]:
+    """Put sightings in the book, in batches of one transaction each, and return what happened."""
+    settings = settings or ClusterSettings()
+
+    def put(session: Session, batch: Sequence[Sighting]) -> list[Event]:
+        shelf = SqlShelf(session, settings)
+        shelf.prepare(batch)
+        events = Book(shelf, settings).put(batch, at=at, actor=actor)
+        shelf.save()
+        if events:
+            found = dict(sorted(Counter(str(event.kind) for event in events).items()))
+            audit.note(session, "clusters.put", f"events {events[0].number}-{events[-1].number}", found)
+        return events
+
+    done: list[Event] = []
+    for start in range(0, len(sightings), BATCH):
+        batch = sightings[start : start + BATCH]
+        done += store.write(lambda session, batch=batch: put(session, batch), actor)  # type: ignore[misc]
+    return done
+
+
+def preview_sightings(
+    store: Store, sightings: Sequence[Sighting], *, at: datetime, actor: str, settings: ClusterSettings | None = None
+) -> list[Event]:
+    """What ``put_sightings`` would do, without doing it."""
+    with store.read() as session:
+        return read_book(session, settings).put(sightings, at=at, actor=actor)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who decides on clusters, when, and why."""
+
+    at: datetime
+    by: str
+    why: str
+
+    def __post_init__(self) -> None:
+        if not self.by.strip() or not self.why.strip():
+            raise TagtraceError("a merge or split needs who decided it and why; give both")
+
+
+def merge_clusters(store: Store, into: str, other: str, decision: Decision, *, dry_run: bool = False) -> list[Event]:
+    """Make two clusters one by a person's word; with ``dry_run`` only tell what would happen."""
+    return _decide(store, lambda book, **by: book.merge(into, other, **by), decision, f"{other} -> {into}", "merge", dry_run)
+
+
+def split_cluster(store: Store, cluster: str, keys: Collection[Key], decision: Decision, *, dry_run: bool = False) -> list[Event]:
+    """Take sightings out of a cluster by a person's word; with ``dry_run`` only tell what would happen."""
+    return _decide(store, lambda book, **by: book.split(cluster, keys, **by), decision, cluster, "split", dry_run)
+
+
+def _decide(store: Store, do: object, decision: Decision, what: str, action: str, dry_run: bool) -> list[Event]:
+    assert callable(do)
+    by = {"at": decision.at, "actor": decision.by, "why": [decision.why]}
+
+    def change(session: Session) -> list[Event]:
+        with open_book(session) as book:
+            events: list[Event] = do(book, **by)
+        audit.note(session, f"clusters.{action}", what, {"why": decision.why, "events": [event.number for event in events]})
+        return events
+
+    if dry_run:
+        with store.read() as session:
+            tried: list[Event] = do(read_book(session), **by)
+            return tried
+    return store.write(change, decision.by)
+
+
+def list_clusters(
+    session: Session, *, least: int = 1, state: PaintState | None = None, limit: int | None = None
+) -> list[Cluster]:
+    """Living clusters of at least so many sightings, the largest first, then the oldest."""
+    wanted = select(ClusterRow).where(ClusterRow.into.is_(None), ClusterRow.size >= least)
+    if state is not None:
+        wanted = wanted.where(ClusterRow.state == str(state))
+    wanted = wanted.order_by(ClusterRow.size.desc(), ClusterRow.number).limit(limit)
+    return [rows.cluster_from(row) for row in session.scalars(wanted)]
+
+
+def cluster_events(session: Session, cluster: str | None = None) -> Iterator[Event]:
+    """The log, or what it says of one cluster id, the oldest first."""
+    wanted = select(ClusterEventRow.__table__).order_by(ClusterEventRow.number)
+    if cluster is not None:
+        wanted = wanted.where(or_(ClusterEventRow.cluster == cluster, ClusterEventRow.other == cluster))
+    for row in session.execute(wanted.execution_options(yield_per=_READ)):
+        yield rows.event_from(row)
+
+
+def stored_state(session: Session) -> LedgerState:
+    """What the tables say, in the form that replaying the log gives."""
+    state = LedgerState(last=session.scalar(select(func.max(ClusterEventRow.number))) or 0)
+    clusters: dict[str, set[Key]] = defaultdict(set)
+    members = select(SightingRow.photo, SightingRow.advert, BundleRow.cluster).join(BundleRow, BundleRow.id == SightingRow.bundle)
+    for photo, advert, cluster in session.execute(members.execution_options(yield_per=_READ)):
+        clusters[cluster].add((photo, advert))
+    state.clusters = dict(clusters)
+    for name, into, paint in session.execute(select(ClusterRow.id, ClusterRow.into, ClusterRow.state)):
+        if into is not None:
+            state.into[name] = into
+        elif paint != PaintState.FRESH:
+            state.states[name] = paint
+    for row in session.execute(select(ClusterRuleRow.__table__)):
+        rule = rows.rule_from(row)
+        state.rules[pair(rule.a, rule.b)] = rule.same
+    return state
+
+
+def check_log(session: Session) -> list[str]:
+    """Replay the log and say in which clusters the tables differ from it; empty when they agree. Memory grows with the log."""
+    log, tables = replay(cluster_events(session)), stored_state(session)
+    found = []
+    for words, ours, theirs in (
+        ("sightings", log.clusters, tables.clusters),
+        ("where it points", log.into, tables.into),
+        ("paint state", log.states, tables.states),
+    ):
+        names = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]  # type: ignore[attr-defined]
+        found += [f"{name}: the log and the tables differ in its {words}" for name in names]
+    if log.rules != tables.rules:
+        found.append("the log and the tables differ in people's rules")
+    sizes = dict(session.execute(select(ClusterRow.id, ClusterRow.size).where(ClusterRow.into.is_(None))).tuples().all())
+    wrong = sorted(name for name, keys in tables.clusters.items() if sizes.get(name) != len(keys))
+    return found + [f"{name}: its size is not the number of its sightings" for name in wrong]
