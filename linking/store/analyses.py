@@ -1,0 +1,287 @@
+"""Analyses in the store: what was seen in a photo, and how its identifiers link. Put twice, they are there once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from ...contract import SCHEMA_VERSION, Advert, Analysis, Flag, Identifier, Line, Link, Outcome
+from ...models.logprobs import pack
+from .audit import note
+from .loading import load_analysis
+from .resources import register
+from .tables import AdvertRow, AnalysisRow, CodeRow, IdentifierRow, LinkRow, PhotoRow, ReadingRow, ShopRow
+from .upserts import insert_missing
+
+_UNREGISTERED = frozenset({Flag.PROTECTED, Flag.UNSURE, Flag.OBSOLETE})
+"""Identifiers with one of these flags do not become resources."""
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Number of the analysis, and whether it is new or was there already."""
+
+    analysis_id: int
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFacts:
+    """What is known of a photo beside its analysis: where its bytes lie (``PhotoFiles``), their number, its perceptual hash."""
+
+    place: str = ""
+    size: int | None = None
+    picture_hash: int | None = None
+
+
+def made_by(analysis: Analysis, settings: Mapping[str, Any]) -> str:
+    """SHA-256 over models, settings and schema version: two analyses of a photo with the same makers are the same."""
+    models = sorted((model.task, model.name, model.sha256) for model in analysis.models)
+    makers = {"models": models, "settings": dict(settings), "schema": SCHEMA_VERSION}
+    text = json.dumps(makers, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def put_analysis(
+    session: Session,
+    analysis: Analysis,
+    links: Sequence[Sequence[Link]] = (),
+    settings: Mapping[str, Any] | None = None,
+    facts: PhotoFacts | None = None,
+) -> Put:
+    """Keep the analysis of a photo, and the links of its adverts' identifiers (one list per advert, one link per identifier).
+
+    One by the same models with the same settings is there already: then nothing but the links changes; a failed one is replaced
+    by one that succeeded. The analysis put last is the photo's latest, but a failure never takes the place of what was seen.
+    Identifiers become resources unless they are protected, unsure or misreads.
+    """
+    settings = dict(settings or {})
+    photo = _photo(session, analysis, facts or PhotoFacts())
+    maker = made_by(analysis, settings)
+    held = session.scalars(select(AnalysisRow).where(AnalysisRow.photo_id == photo, AnalysisRow.made_by == maker)).one_or_none()
+    if held is not None and held.failure_code is not None and analysis.failure is None:
+        session.delete(held)
+        session.flush()
+        held = None
+    new = held is None
+    row = held if held is not None else _add(session, photo, maker, analysis, settings)
+    _make_latest(session, row)
+    if links or new:
+        put_links(session, row.id, analysis.adverts, links)
+    if new:
+        found = {"adverts": len(analysis.adverts), "failure": row.failure_code, "made_by": maker}
+        note(session, "analysis.put", f"photo {analysis.sha256}", found)
+    return Put(row.id, new)
+
+
+def _photo(session: Session, analysis: Analysis, facts: PhotoFacts) -> int:
+    """The number of the photo, locked; what was unknown of it is filled in, what is known stays."""
+    known: dict[str, Any] = {
+        "name": analysis.name,
+        "place": facts.place,
+        "size": facts.size,
+        "width": analysis.width,
+        "height": analysis.height,
+        "picture_hash": None if facts.picture_hash is None else f"{facts.picture_hash:016x}",
+        "taken_at": analysis.taken_at,
+        "lat": analysis.lat,
+        "lon": analysis.lon,
+        "report_id": analysis.report_id,
+    }
+    insert_missing(session, PhotoRow, [{"sha256": analysis.sha256, "received_at": datetime.now(UTC), **known}])
+    locked = select(PhotoRow).where(PhotoRow.sha256 == analysis.sha256).with_for_update()
+    row = session.scalars(locked.execution_options(populate_existing=True)).one()
+    # A place has two numbers: they are taken together or not at all.
+    placed = row.lat is not None
+    for name, value in known.items():
+        if value not in (None, "", 0) and getattr(row, name) in (None, "", 0) and not (placed and name in ("lat", "lon")):
+            setattr(row, name, value)
+    return row.id
+
+
+def _add(session: Session, photo: int, maker: str, analysis: Analysis, settings: dict[str, Any]) -> AnalysisRow:
+    failure = analysis.failure
+    row = AnalysisRow(
+        photo_id=photo,
+        made_by=maker,
+        models=[asdict(model) for model in analysis.models],
+        settings=settings,
+        schema_version=SCHEMA_VERSION,
+        failure_code=None if failure is None else failure.code.value,
+        failure_message=None if failure is None else failure.message,
+        seconds=analysis.seconds,
+        stages=dict(analysis.stages),
+        at=datetime.now(UTC),
+    )
+    session.add(row)
+    session.flush()
+    adverts = [AdvertRow(analysis_id=row.id, number=i, quad=_quad(a.quad)) for i, a in enumerate(analysis.adverts)]
+    session.add_all(adverts)
+    session.flush()
+    for made, advert in zip(adverts, analysis.adverts, strict=True):
+        session.add_all(_reading(made.id, i, line) for i, line in enumerate(advert.lines))
+        session.add_all(
+            CodeRow(advert_id=made.id, number=i, quad=_quad(code.quad), payload=code.payload, format=code.format)
+            for i, code in enumerate(advert.codes)
+        )
+        session.add_all(_identifier(made.id, i, item) for i, item in enumerate(advert.identifiers))
+    session.flush()
+    return row
+
+
+def _reading(advert: int, number: int, line: Line) -> ReadingRow:
+    reading = line.reading
+    return ReadingRow(
+        advert_id=advert,
+        number=number,
+        quad=_quad(line.quad),
+        line_confidence=float(line.confidence),
+        text=reading.text,
+        confidence=float(reading.confidence),
+        flipped=bool(reading.flipped),
+        alphabet=reading.alphabet,
+        log_probs=None if reading.log_probs is None else pack(reading.log_probs),
+        hypotheses=[[h.text, max(float(h.log_prob), _LEAST_LOG)] for h in reading.hypotheses],
+        chars=[[c.text, float(c.confidence), [[t, float(p)] for t, p in c.alternatives]] for c in reading.chars],
+    )
+
+
+_LEAST_LOG = -1e6
+"""Stands for minus infinity, which JSON has no word for."""
+
+
+def _identifier(advert: int, number: int, item: Identifier) -> IdentifierRow:
+    return IdentifierRow(
+        advert_id=advert,
+        number=number,
+        kind=item.kind.value,
+        value=item.value,
+        raw=item.raw,
+        confidence=float(item.confidence),
+        alternatives=[[value, float(share)] for value, share in item.alternatives],
+        flags=[flag.value for flag in item.flags],
+        lines=list(item.lines),
+        codes=list(item.codes),
+    )
+
+
+def _quad(quad: Any) -> list[list[float]]:
+    return [[float(x), float(y)] for x, y in quad]
+
+
+def _make_latest(session: Session, row: AnalysisRow) -> None:
+    others = select(AnalysisRow).where(AnalysisRow.photo_id == row.photo_id, AnalysisRow.latest)
+    latest = session.scalars(others).one_or_none()
+    if latest is row or (latest is not None and latest.failure_code is None and row.failure_code is not None):
+        return
+    if latest is not None:
+        # First the old one goes: at no moment has a photo two.
+        latest.latest = False
+        session.flush()
+    row.latest = True
+    session.flush()
+
+
+def put_links(session: Session, analysis_id: int, adverts: Sequence[Advert], links: Sequence[Sequence[Link]]) -> None:
+    """Replace the links of an analysis by these, and register the resources that its identifiers are.
+
+    ``adverts`` are those of the analysis; ``links`` has one list per advert with one link per identifier, or is empty.
+    """
+    flat = [item for advert in adverts for item in advert.identifiers]
+    found = [link for group in links for link in group]
+    if links and ([len(a.identifiers) for a in adverts] != [len(group) for group in links]):
+        raise ValueError(f"{len(found)} links for {len(flat)} identifiers: there is one per identifier, grouped by adverts")
+    named = {(link.resource.kind, link.resource.value) for link in found if link.resource is not None}
+    own = {
+        (item.kind, item.value)
+        for i, item in enumerate(flat)
+        if not _UNREGISTERED & set(item.flags) and not (found and found[i].outcome is Outcome.MISREAD)
+    }
+    numbers = register(session, named | own, "read off a wall")
+    if not links:
+        return
+    shops = _living(session, {link.shop_id for link in found if link.shop_id is not None})
+    rows = select(IdentifierRow.id).join(AdvertRow, AdvertRow.id == IdentifierRow.advert_id)
+    ids = list(session.scalars(rows.where(AdvertRow.analysis_id == analysis_id).order_by(AdvertRow.number, IdentifierRow.number)))
+    session.execute(delete(LinkRow).where(LinkRow.identifier_id.in_(ids)))
+    now = datetime.now(UTC)
+    for number, link in zip(ids, found, strict=True):
+        resource = link.resource
+        session.add(
+            LinkRow(
+                identifier_id=number,
+                resource_id=None if resource is None else numbers[resource.kind, resource.value],
+                shop_id=None if link.shop_id is None else shops.get(link.shop_id),
+                outcome=link.outcome.value,
+                probability=float(link.probability),
+                band=link.band.value,
+                reasons=list(link.reasons),
+                evidence=[[step.name, float(step.nats), step.text] for step in link.evidence],
+                at=now,
+            )
+        )
+    session.flush()
+
+
+def _living(session: Session, shop_ids: set[str]) -> dict[str, str]:
+    """The living shop behind each id; a shop that only a file knows is not among them. They stay as they are meanwhile."""
+    rows = select(ShopRow.id, ShopRow.redirect).where(ShopRow.id.in_(shop_ids)).order_by(ShopRow.id).with_for_update(read=True)
+    return {row.id: row.redirect or row.id for row in session.execute(rows)}
+
+
+def relink(session: Session, analysis_id: int, adverts: Sequence[Advert], links: Sequence[Sequence[Link]]) -> bool:
+    """``put_links`` where the links say something else than before; gives whether they did."""
+    rows = select(LinkRow.outcome, LinkRow.shop_id, LinkRow.resource_id, LinkRow.probability, LinkRow.band)
+    rows = rows.join(IdentifierRow, IdentifierRow.id == LinkRow.identifier_id).join(
+        AdvertRow, AdvertRow.id == IdentifierRow.advert_id
+    )
+    rows = rows.where(AdvertRow.analysis_id == analysis_id).order_by(AdvertRow.number, IdentifierRow.number)
+    before = [tuple(row) for row in session.execute(rows)]
+    put_links(session, analysis_id, adverts, links)
+    after = [tuple(row) for row in session.execute(rows)]
+    if before != after:
+        note(session, "analysis.relink", f"analysis {analysis_id}", {"links": len(after)})
+    return before != after
+
+
+def iter_latest(session: Session) -> Iterator[tuple[int, Analysis]]:
+    """Number and content of every photo's latest analysis that succeeded, in the order they came: for linking them again."""
+    last = 0
+    while True:
+        part = select(AnalysisRow.id).where(AnalysisRow.id > last, AnalysisRow.latest, AnalysisRow.failure_code.is_(None))
+        ids = list(session.scalars(part.order_by(AnalysisRow.id).limit(_BATCH)))
+        if not ids:
+            return
+        for number in ids:
+            yield number, load_analysis(session, number)
+        last = ids[-1]
+        session.flush()
+        session.expunge_all()
+
+
+def forget_photo(session: Session, sha256: str, why: str) -> bool:
+    """Take a photo and all its analyses out of the store (a reporter asked, the purpose is reached); the log says that it was.
+
+    Gives whether it was there. The bytes in ``PhotoFiles`` and the sightings in clusters are their own owners' to remove.
+    """
+    row = session.scalars(select(PhotoRow).where(PhotoRow.sha256 == sha256).with_for_update()).one_or_none()
+    if row is None:
+        return False
+    session.execute(delete(PhotoRow).where(PhotoRow.id == row.id))
+    session.expire_all()
+    note(session, "photo.forget", f"photo {sha256}", {"why": why})
+    return True
+
+
+def set_photo_place(session: Session, sha256: str, place: str, size: int) -> None:
+    """Remember where the bytes of a photo lie (``PhotoFiles.url``) and how many they are."""
+    session.execute(update(PhotoRow).where(PhotoRow.sha256 == sha256).values(place=place, size=size))
+    note(session, "photo.place", f"photo {sha256}", {"place": place, "size": size})

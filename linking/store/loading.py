@@ -1,0 +1,141 @@
+"""From rows back to the shared words: an analysis with everything that linking and reading together need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...contract import (
+    Advert,
+    Analysis,
+    Band,
+    Char,
+    Code,
+    Evidence,
+    Failure,
+    FailureCode,
+    Flag,
+    Hypothesis,
+    Identifier,
+    IdentifierKind,
+    Line,
+    Link,
+    ModelInfo,
+    Outcome,
+    Quad,
+    Reading,
+    Resource,
+)
+from ...models.logprobs import unpack
+from .tables import AdvertRow, AnalysisRow, CodeRow, IdentifierRow, LinkRow, PhotoRow, ReadingRow, ResourceRow, ShopRow
+
+
+def load_analysis(session: Session, analysis_id: int) -> Analysis:
+    """The analysis with this number; log-probabilities as ``models.logprobs`` kept them. ``KeyError`` for an unknown number."""
+    found = session.execute(
+        select(AnalysisRow, PhotoRow).join(PhotoRow, PhotoRow.id == AnalysisRow.photo_id).where(AnalysisRow.id == analysis_id)
+    ).one_or_none()
+    if found is None:
+        raise KeyError(analysis_id)
+    row, photo = found
+    failure = None
+    if row.failure_code is not None:
+        failure = Failure(FailureCode(row.failure_code), row.failure_message or "")
+    return Analysis(
+        name=photo.name,
+        sha256=photo.sha256,
+        width=photo.width,
+        height=photo.height,
+        adverts=_adverts(session, analysis_id),
+        failure=failure,
+        models=tuple(ModelInfo(model["task"], model["name"], model["sha256"]) for model in row.models),
+        taken_at=photo.taken_at,
+        lat=photo.lat,
+        lon=photo.lon,
+        report_id=photo.report_id,
+        seconds=row.seconds,
+        stages=tuple(row.stages.items()),
+    )
+
+
+def latest_analysis(session: Session, sha256: str) -> Analysis | None:
+    """The latest analysis of a photo, or None for a photo that the store does not know."""
+    number = session.scalar(
+        select(AnalysisRow.id)
+        .join(PhotoRow, PhotoRow.id == AnalysisRow.photo_id)
+        .where(PhotoRow.sha256 == sha256, AnalysisRow.latest)
+    )
+    return None if number is None else load_analysis(session, number)
+
+
+def load_links(session: Session, analysis_id: int) -> tuple[tuple[Link | None, ...], ...]:
+    """The links of an analysis: per advert one per identifier, None where an identifier was not linked yet."""
+    rows = select(AdvertRow.number, LinkRow, ResourceRow, ShopRow.name).select_from(IdentifierRow)
+    rows = rows.join(AdvertRow, AdvertRow.id == IdentifierRow.advert_id).outerjoin(
+        LinkRow, LinkRow.identifier_id == IdentifierRow.id
+    )
+    rows = rows.outerjoin(ResourceRow, ResourceRow.id == LinkRow.resource_id).outerjoin(
+        ShopRow, ShopRow.id == ResourceRow.shop_id
+    )
+    rows = rows.where(AdvertRow.analysis_id == analysis_id).order_by(AdvertRow.number, IdentifierRow.number)
+    count = len(list(session.scalars(select(AdvertRow.id).where(AdvertRow.analysis_id == analysis_id))))
+    links: list[list[Link | None]] = [[] for _ in range(count)]
+    for number, row, resource, name in session.execute(rows):
+        links[number].append(None if row is None else _link(row, resource, name or ""))
+    return tuple(map(tuple, links))
+
+
+def _link(row: LinkRow, resource: ResourceRow | None, name: str) -> Link:
+    known = None
+    if resource is not None:
+        known = Resource(IdentifierKind(resource.kind), resource.value, resource.shop_id or "", name, resource.status)
+    evidence = tuple(Evidence(step, nats, text) for step, nats, text in row.evidence)
+    return Link(Outcome(row.outcome), row.probability, row.shop_id, known, tuple(row.reasons), evidence, Band(row.band))
+
+
+def _adverts(session: Session, analysis_id: int) -> tuple[Advert, ...]:
+    adverts = list(session.scalars(select(AdvertRow).where(AdvertRow.analysis_id == analysis_id).order_by(AdvertRow.number)))
+    ids = [advert.id for advert in adverts]
+    lines: dict[int, list[Line]] = {number: [] for number in ids}
+    codes: dict[int, list[Code]] = {number: [] for number in ids}
+    identifiers: dict[int, list[Identifier]] = {number: [] for number in ids}
+    for reading in session.scalars(select(ReadingRow).where(ReadingRow.advert_id.in_(ids)).order_by(ReadingRow.number)):
+        lines[reading.advert_id].append(_line(reading))
+    for code in session.scalars(select(CodeRow).where(CodeRow.advert_id.in_(ids)).order_by(CodeRow.number)):
+        codes[code.advert_id].append(Code(code.payload, code.format, _quad(code.quad)))
+    for item in session.scalars(select(IdentifierRow).where(IdentifierRow.advert_id.in_(ids)).order_by(IdentifierRow.number)):
+        identifiers[item.advert_id].append(_identifier(item))
+    return tuple(Advert(_quad(a.quad), tuple(lines[a.id]), tuple(codes[a.id]), tuple(identifiers[a.id])) for a in adverts)
+
+
+def _line(row: ReadingRow) -> Line:
+    reading = Reading(
+        text=row.text,
+        confidence=row.confidence,
+        hypotheses=tuple(Hypothesis(text, log_prob) for text, log_prob in row.hypotheses),
+        chars=tuple(Char(text, share, tuple((t, p) for t, p in others)) for text, share, others in row.chars),
+        log_probs=None if row.log_probs is None else unpack(row.log_probs),
+        alphabet=row.alphabet,
+        flipped=row.flipped,
+    )
+    return Line(_quad(row.quad), row.line_confidence, reading)
+
+
+def _identifier(row: IdentifierRow) -> Identifier:
+    return Identifier(
+        IdentifierKind(row.kind),
+        row.value,
+        row.raw,
+        row.confidence,
+        tuple((value, share) for value, share in row.alternatives),
+        tuple(Flag(flag) for flag in row.flags),
+        tuple(row.lines),
+        tuple(row.codes),
+    )
+
+
+def _quad(points: list[Any]) -> Quad:
+    a, b, c, d = ((float(x), float(y)) for x, y in points)
+    return (a, b, c, d)
