@@ -75,7 +75,7 @@ class MatchSettings:
     """Parts of the inscription, along the text, over which agreement must spread."""
     least_coverage: float = 0.5
     """Share of these parts, of those with features, that must agree."""
-    wall_inliers: int = 6
+    wall_inliers: int = 5
     """Agreeing features on the margin from which on the wall counts as the same."""
     copy_share: float = 0.3
     """Copies of a photo share at least so many of their features, and"""
@@ -83,14 +83,12 @@ class MatchSettings:
     """between them the advert is only shifted and scaled, to within this share of its longer side."""
     seed: int = 20
     """Of MAGSAC's random choices."""
-    bias: float = -6.0
-    per_log_inliers: float = 1.0
-    per_coverage: float = 1.0
-    per_log_wall: float = 2.0
-    per_wall_share: float = 6.0
-    per_log_possible: float = 0.0
-    """``same_advert_log_odds`` = bias + the weights times log(1 + inliers), coverage, log(1 + wall inliers), wall share, and
-    log(1 + wall features in common view), whose disagreement tells against."""
+    bias: float = -1.2
+    per_log_inliers: float = -0.27
+    per_coverage: float = 2.3
+    per_log_wall: float = 1.72
+    """``same_advert_log_odds`` = bias + the weights times log(1 + inliers), coverage and log(1 + wall inliers). Agreeing letters
+    tell for the same advert as far as they cover it; still more of them, and none on the wall, tell for a stencil."""
     no_match: float = -3.0
     """``same_advert_log_odds`` where nothing agrees: another wall, or a photo too poor."""
     most_log_odds: float = 9.0
@@ -126,7 +124,7 @@ class AdvertFeatures:
         """As bytes for a store, 36 per feature; positions are rounded to 1/32 pixel."""
         corners = (value for corner in self.quad for value in corner)
         head = _HEAD.pack(_VERSION, len(self.points), self.width, self.height, *self.inner, *corners)
-        return head + np.rint(self.points * _STEP).astype("<u2").tobytes() + self.descriptors.tobytes()
+        return b"".join((head, np.rint(self.points * _STEP).astype("<u2").tobytes(), self.descriptors.tobytes()))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> AdvertFeatures:
@@ -165,10 +163,9 @@ class Match:
     wall_share: float = 0.0
     wall_possible: int = 0
 
-    def measures(self) -> tuple[float, float, float, float, float]:
+    def measures(self) -> tuple[float, float, float]:
         """What the log-odds are a weighted sum of, in the order of the weights in ``MatchSettings``."""
-        logs = float(np.log1p(self.inliers)), float(np.log1p(self.wall_inliers)), float(np.log1p(self.wall_possible))
-        return logs[0], self.coverage, logs[1], self.wall_share, logs[2]
+        return float(np.log1p(self.inliers)), self.coverage, float(np.log1p(self.wall_inliers))
 
 
 def upright_frame(quad: Quad, settings: FeatureSettings = EXTRACT) -> tuple[Quad, int, int, tuple[float, float, float, float]]:
@@ -209,7 +206,7 @@ def extract_features(image: Image, quad: Quad, settings: FeatureSettings = EXTRA
     inside = cv2.warpPerspective(np.full(image.shape[:2], 255, np.uint8), matrix, (width, height), flags=cv2.INTER_NEAREST)
     grey = cv2.createCLAHE(settings.contrast, (8, 8)).apply(cv2.cvtColor(upright, cv2.COLOR_RGB2GRAY))
     mask = cv2.erode(inside, np.ones((9, 9), np.uint8))
-    sift = cv2.SIFT_create(nfeatures=4 * settings.points, contrastThreshold=settings.least_response)
+    sift = cv2.SIFT.create(nfeatures=4 * settings.points, contrastThreshold=settings.least_response)
     found, vectors = sift.detectAndCompute(grey, mask)
     if vectors is None or not len(found):
         nowhere, none = np.zeros((0, 2), np.float32), np.zeros((0, DESCRIPTOR_BYTES), np.uint8)
@@ -264,7 +261,7 @@ def match(a: AdvertFeatures, b: AdvertFeatures, settings: MatchSettings | None =
     first, second = a.points[pairs[:, 0]], b.points[pairs[:, 1]]
     cv2.setRNGSeed(settings.seed)
     homography, kept = cv2.findHomography(first, second, cv2.USAC_MAGSAC, settings.residual_px, maxIters=5000, confidence=0.9999)
-    if homography is None or not _sensible(homography, a):
+    if homography is None or not _sensible(np.asarray(homography, np.float64), a):
         return nothing
     fits = kept.ravel().astype(bool)
     if int(fits.sum()) < settings.least_inliers:
@@ -360,12 +357,6 @@ def _coverage(a: AdvertFeatures, agreeing: NDArray[np.float32], seen: NDArray[np
 
 
 def _log_odds(found: Match, settings: MatchSettings) -> float:
-    weights = (
-        settings.per_log_inliers,
-        settings.per_coverage,
-        settings.per_log_wall,
-        settings.per_wall_share,
-        settings.per_log_possible,
-    )
+    weights = (settings.per_log_inliers, settings.per_coverage, settings.per_log_wall)
     total = settings.bias + float(np.dot(weights, found.measures()))
     return float(np.clip(total, -settings.most_log_odds, settings.most_log_odds))

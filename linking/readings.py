@@ -106,7 +106,7 @@ def read_together(
 ) -> Reading:
     """One reading of one line from its readings in several photos. Pure; the order of the photos does not matter.
 
-    ``weights`` are at least 0, one per reading: 0 for a photo that is only a copy of another. ``hypotheses`` are normalised over
+    ``weights`` are at least 0, one per reading: 1/n for each of n copies of one photo. ``hypotheses`` are normalised over
     the texts tried; ``chars`` and ``log_probs`` (two steps per character) say how sure every character is now. Readings without
     a text are left out; with one left, it is returned as it is. Raises ``TagtraceError`` where there is no reading.
     """

@@ -93,8 +93,9 @@ def read_photos(
 ) -> ClusterReading:
     """Read the photos of one advert together. Pure; the order of the photos changes nothing but the numbers in the result.
 
-    ``weights`` are at least 0: give 0 to copies of a photo, which are no new evidence. ``maps`` bring each photo's pixels to a
-    frame that they share (None where unknown), as ``features.match`` finds. Raises ``TagtraceError`` without adverts.
+    ``weights`` are at least 0: give 1/n to each of n copies of one photo, which are one piece of evidence. ``maps`` bring each
+    photo's pixels to a frame that they share (None where unknown): ``features.photo_map`` of a match brings them to the frame
+    of the other photo. Raises ``TagtraceError`` without adverts.
     """
     settings = settings or ClusterReadSettings()
     if not adverts:

@@ -24,7 +24,7 @@ def matching(
 
     typer.echo(f"describing the adverts of {walls}", err=True)
     fitted = fit(compare(describe(walls, walls / "photos")))
-    for name in ("bias", "per_log_inliers", "per_coverage", "per_log_wall", "per_wall_share", "per_log_possible", "no_match"):
+    for name in ("bias", "per_log_inliers", "per_coverage", "per_log_wall", "no_match"):
         typer.echo(f"{name} = {getattr(fitted, name)}   # in force: {getattr(MATCH, name)}")
     typer.echo(f"measuring on {held_out}", err=True)
     described = describe(held_out, held_out / "photos")

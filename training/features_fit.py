@@ -186,8 +186,6 @@ def fit(pairs: Sequence[Pair], settings: FitSettings = DEFAULT, base: MatchSetti
         per_log_inliers=values[1],
         per_coverage=values[2],
         per_log_wall=values[3],
-        per_wall_share=values[4],
-        per_log_possible=values[5],
         no_match=round(none, 3),
     )
 

@@ -41,7 +41,7 @@ class TogetherEvaluation:
     least_iou: float = 0.1
     """A found advert shows the true one that it overlaps by this much (intersection over union), the most if several."""
     copy_bits: int = 6
-    """Photos whose picture hashes differ in at most so many bits are copies: only the first is evidence."""
+    """Photos whose picture hashes differ in at most so many bits are copies of one."""
 
 
 DEFAULT = TogetherEvaluation()
@@ -210,7 +210,8 @@ def read_looks(looks: Sequence[Look], kinds: Collection[str], settings: Together
     shown = [look for look in looks if look.advert is not None]
     if not shown:
         return frozenset()
-    weights = [0.0 if _is_copy(look, shown[:n], settings) else 1.0 for n, look in enumerate(shown)]
+    # Copies are one piece of evidence, but not equally clear: they share its weight.
+    weights = [1.0 / sum(_are_copies(look, other, settings) for other in shown) for look in shown]
     adverts = [look.advert for look in shown if look.advert is not None]
     advert = read_photos(adverts, weights, settings=settings.read).advert
     return _reported([advert], kinds)
@@ -223,10 +224,11 @@ def _reported(adverts: Sequence[Advert], kinds: Collection[str]) -> frozenset[Ke
     return frozenset(key for key in keys if key[0] in kinds)
 
 
-def _is_copy(look: Look, before: Sequence[Look], settings: TogetherEvaluation) -> bool:
-    return look.hash is not None and any(
-        other.hash is not None and distance(look.hash, other.hash) <= settings.copy_bits for other in before
-    )
+def _are_copies(look: Look, other: Look, settings: TogetherEvaluation) -> bool:
+    """Whether two looks are copies of one photo; a look is one of itself."""
+    if look.photo == other.photo:
+        return True
+    return look.hash is not None and other.hash is not None and distance(look.hash, other.hash) <= settings.copy_bits
 
 
 def table(rows: Sequence[TogetherScore]) -> str:
