@@ -1,0 +1,136 @@
+"""Hashes and the rows that have them, as one sorted array of 64-bit words: 40 bits of the hash, then 24 of the row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import TagtraceError
+
+ROW_BITS = 24
+MOST_ROWS = 2**ROW_BITS
+"""Rows that one array can tell apart."""
+_ROW_MASK = np.uint64(MOST_ROWS - 1)
+_ROW_BITS = np.uint64(ROW_BITS)
+_MOST_BUCKET_BITS = 25
+_MOST_SCANNED = 40_000
+"""Entries that one look-up reads at most; the keys with the most rows are left out first."""
+
+Words = NDArray[np.uint64]
+Rows = NDArray[np.int64]
+
+
+def distinct(rows: Rows) -> Rows:
+    """The distinct rows, ascending (on a few thousand, sorting is faster than the hash table of ``np.unique``)."""
+    ordered = np.sort(rows)
+    return ordered[_firsts(ordered)]
+
+
+def _firsts(ordered: Rows) -> Rows:
+    """Where in a sorted array each distinct value begins."""
+    if not len(ordered):
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Postings:
+    """Sorted entries, and the places where the buckets of equal first bits begin (empty: found by binary search)."""
+
+    entries: Words
+    buckets: NDArray[np.uint32]
+
+    @classmethod
+    def build(cls, pieces: Sequence[tuple[Words, Rows]], bucketed: bool) -> Postings:
+        """From pieces of (hashes, rows). ``bucketed`` pays off where thousands of hashes are looked up at a time.
+
+        Raises ``TagtraceError`` for rows from ``MOST_ROWS`` on.
+        """
+        entries = np.empty(sum(len(rows) for _, rows in pieces), np.uint64)
+        end = 0
+        for hashes, rows in pieces:
+            if len(rows) and int(rows.max()) >= MOST_ROWS:
+                raise TagtraceError(f"more than {MOST_ROWS} values in one index; build one index per kind")
+            entries[end : end + len(rows)] = (hashes & ~_ROW_MASK) | rows.astype(np.uint64)
+            end += len(rows)
+        return cls._sorted(entries, bucketed)
+
+    @classmethod
+    def _sorted(cls, entries: Words, bucketed: bool) -> Postings:
+        entries.sort()
+        if not bucketed:
+            return cls(entries, np.zeros(0, np.uint32))
+        bits = min(max(8, len(entries).bit_length()), _MOST_BUCKET_BITS)
+        sizes = np.bincount((entries >> np.uint64(64 - bits)).astype(np.int64), minlength=2**bits)
+        buckets = np.zeros(2**bits + 1, np.uint32)
+        np.cumsum(sizes, out=buckets[1:])
+        return cls(entries, buckets)
+
+    @property
+    def nbytes(self) -> int:
+        return self.entries.nbytes + self.buckets.nbytes
+
+    def merged(self, other: Postings, shift: int) -> Postings:
+        """Both together, the rows of the other raised by ``shift``."""
+        if len(other.entries) and int((other.entries & _ROW_MASK).max()) + shift >= MOST_ROWS:
+            raise TagtraceError(f"more than {MOST_ROWS} values in one index; build one index per kind")
+        entries = np.concatenate((self.entries, other.entries + np.uint64(shift)))
+        return Postings._sorted(entries, len(self.buckets) > 0)
+
+    def rows(self, hashes: Words, most: int) -> Rows:
+        """The distinct rows of any of the hashes, ascending; at most about ``most``."""
+        if most <= 0 or not len(hashes) or not len(self.entries):
+            return np.zeros(0, np.int64)
+        entries, owner = self._scan(hashes)
+        hit = (entries >> _ROW_BITS) == (hashes >> _ROW_BITS)[owner]
+        return distinct((entries[hit] & _ROW_MASK).astype(np.int64))[:most]
+
+    def _scan(self, hashes: Words) -> tuple[Words, NDArray[np.int64]]:
+        """The entries of the buckets of the hashes, and which hash each is for."""
+        starts, sizes = self._spans(hashes)
+        if sizes.sum() > _MOST_SCANNED:
+            order = np.argsort(sizes, kind="stable")
+            sizes[order[np.cumsum(sizes[order]) > _MOST_SCANNED]] = 0
+        return self._taken(starts, sizes)
+
+    def _spans(self, hashes: Words) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        if len(self.buckets):
+            bits = (len(self.buckets) - 1).bit_length() - 1
+            bucket = (hashes >> np.uint64(64 - bits)).astype(np.int64)
+            starts = self.buckets[bucket].astype(np.int64)
+            return starts, self.buckets[bucket + 1].astype(np.int64) - starts
+        low = hashes & ~_ROW_MASK
+        starts = np.searchsorted(self.entries, low)
+        return starts, np.searchsorted(self.entries, low | _ROW_MASK, side="right") - starts
+
+    def _taken(self, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[Words, NDArray[np.int64]]:
+        before = np.cumsum(sizes) - sizes
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        return self.entries[np.arange(len(owner)) + (starts - before)[owner]], owner
+
+    def most_common(self, hashes: Words, scanned: int, most: int) -> Rows:
+        """The rows that have the most of the hashes, looking through ``scanned`` entries, those of the rarest hashes first."""
+        if not len(hashes) or not len(self.entries):
+            return np.zeros(0, np.int64)
+        starts, sizes = self._spans(hashes)
+        order = np.argsort(sizes, kind="stable")
+        order = order[np.cumsum(sizes[order]) <= scanned]
+        entries, _ = self._taken(starts[order], sizes[order])
+        rows = np.sort((entries & _ROW_MASK).astype(np.int64))
+        first = _firsts(rows)
+        rows = rows[first]
+        if len(rows) <= most:
+            return rows
+        counts = np.diff(np.append(first, len(entries)))
+        return rows[np.argsort(-counts, kind="stable")[:most]]
+
+    def first(self, hashes: Words, most: int) -> Rows:
+        """The distinct rows of the hashes, the first ``most`` of each."""
+        if not len(hashes) or not len(self.entries):
+            return np.zeros(0, np.int64)
+        starts, sizes = self._spans(hashes)
+        entries, _ = self._taken(starts, np.minimum(sizes, most))
+        return distinct((entries & _ROW_MASK).astype(np.int64))
