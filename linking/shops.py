@@ -1,107 +1,28 @@
 """From an identifier to a shop: the same resource, a misread of it, a sibling of it, or something new.
 
-An edit distance cannot tell a misread from a sibling (``tulpar_kz1`` and ``tulpar_kz2`` are one character apart), so three
-different pieces of evidence are used: the canonical value, the alternatives of the reading (with look-alike characters), and
-the name behind rotated numbers and endings, weighed by how rare it is. Everything here is pure apart from ``load_shops``.
+An edit distance cannot tell a misread from a sibling (``tulpar_kz1`` and ``tulpar_kz2`` are one character apart). What can is how
+well the picture fits each known resource (``likelihood``), the name behind rotated numbers and endings, weighed by how rare it is
+(``stems``), and what else is known. ``explain`` weighs all that an identifier may mean against each other; here the most probable
+meaning becomes the link, with its calibrated probability. Everything here is pure apart from ``load_shops``.
 """
 
 from __future__ import annotations
 
 import csv
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rapidfuzz.distance import Levenshtein
-
-from ..contract import Advert, Flag, Identifier, IdentifierKind, Link, Outcome, Resource, TagtraceError
-from ..inference.identifiers.fold import skeleton
-from .stems import Rarity, has_stem, shortened, stem, template
+from ..contract import Advert, Band, Evidence, Identifier, IdentifierKind, Link, Outcome, Resource, TagtraceError
+from .calibration import bundled
+from .explain import LinkSettings, Meaning, PriorSource, Seen, beside, links_exactly, may_link, meanings
+from .likelihood import log_ratios, slots
+from .register import Shops, differ_in_digits
 
 _REQUIRED = ("shop_id", "kind", "value")
 _MOST_ERRORS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class LinkSettings:
-    """Prior odds and thresholds of linking; all probabilities in 0..1, odds are ratios."""
-
-    known_odds: float = 20.0
-    """How much more probable a listed resource is on a wall than one particular unlisted value."""
-    known_digit_odds: float = 4.0
-    """The same where the values differ in digits only: then a sibling is as good an explanation as a misread."""
-    lookalike_share: float = 0.1
-    """Least probability of a listed value that differs from the reading by look-alike characters only."""
-    sibling_prior: float = 0.3
-    """Share of unlisted names on walls that are new names of a listed shop."""
-    same_template_odds: float = 4.0
-    """How much more often a rotated name keeps its form and changes its numbers only, against a chance equality."""
-    added_word_odds: float = 0.2
-    """The same for a name that got or lost one generic word at its end: that is also how clones and other shops are named."""
-    beside_share: float = 0.9
-    """Probability that another contact in the advert of a shop is that shop's."""
-    min_misread: float = 0.5
-    min_sibling: float = 0.5
-    """Links below these probabilities are not proposed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    resource: Resource
-    share: float
-    odds: float
-    reason: str
-
-
-class Shops:
-    """The known resources of shops, ready to be looked up. Immutable; the order of the resources does not matter."""
-
-    def __init__(self, resources: Iterable[Resource] = ()) -> None:
-        self.resources: tuple[Resource, ...] = tuple(sorted(set(resources), key=_resource_order))
-        self.names: dict[str, str] = {}
-        self._exact: dict[tuple[IdentifierKind, str], list[Resource]] = defaultdict(list)
-        self._alike: dict[tuple[IdentifierKind, str], list[Resource]] = defaultdict(list)
-        self._stems: dict[str, list[Resource]] = defaultdict(list)
-        self._short_stems: dict[str, list[Resource]] = defaultdict(list)
-        for resource in self.resources:
-            self.names[resource.shop_id] = self.names.get(resource.shop_id) or resource.shop_name
-            self._exact[resource.kind, resource.value].append(resource)
-            self._alike[resource.kind, skeleton(resource.value)].append(resource)
-            if has_stem(resource.kind):
-                text = stem(resource.kind, resource.value)
-                self._stems[text].append(resource)
-                if shortened(text):
-                    self._short_stems[shortened(text)].append(resource)
-        self._rarity = Rarity((r.shop_id, r.kind, r.value) for r in self.resources)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def exact(self, kind: IdentifierKind, value: str) -> Sequence[Resource]:
-        """The listed resources with this canonical value (several when shops share it), best first."""
-        return self._exact.get((kind, value), ())
-
-    def alike(self, kind: IdentifierKind, value: str) -> Sequence[Resource]:
-        """The listed resources that look like the value: equal but for look-alike characters and separators.
-
-        Two different digits are never look-alikes: numbers are what shops rotate.
-        """
-        found = self._alike.get((kind, skeleton(value)), ())
-        return [r for r in found if r.value != value and not differ_in_digits(r.value, value)]
-
-    def of_stem(self, text: str) -> Sequence[Resource]:
-        """The listed resources whose names have this stem, if all of them are of one shop; else none."""
-        return _of_one_shop(self._stems.get(text, ()))
-
-    def of_longer_stem(self, text: str) -> Sequence[Resource]:
-        """The listed resources whose names have this stem and one generic word more, if all of them are of one shop."""
-        return _of_one_shop(self._short_stems.get(text, ()))
-
-    def stem_weight(self, text: str) -> float:
-        """See ``Rarity.weight``."""
-        return self._rarity.weight(text)
+_MOST_NATS = 14.0
+"""Log-odds are kept within this: nothing is more certain than one in a million."""
 
 
 def load_shops(path: Path) -> Shops:
@@ -153,43 +74,46 @@ def _parse_row(row: Mapping[str | None, object]) -> Resource | str:
     return Resource(kind, value, cells["shop_id"], cells.get("shop_name", ""), cells.get("status", ""))
 
 
-def link(identifier: Identifier, shops: Shops, settings: LinkSettings | None = None) -> Link:
-    """How one identifier stands to the known shops: ``same``, ``misread`` (to be confirmed), ``sibling`` or ``new``."""
+def link(
+    identifier: Identifier,
+    shops: Shops,
+    settings: LinkSettings | None = None,
+    prior: PriorSource | None = None,
+    advert: Advert | None = None,
+) -> Link:
+    """How one identifier stands to the known shops: ``same``, ``misread`` (to be confirmed), ``sibling`` or ``new``.
+
+    With the ``advert`` that it was read from, listed resources are compared with the picture; without it, or without
+    log-probabilities, only with the alternatives of the reading. ``prior`` knows earlier sightings.
+    """
     settings = settings or LinkSettings()
-    if Flag.PROTECTED in identifier.flags:
-        return Link(Outcome.NEW, 1.0, reasons=("protected: never linked to a shop",))
-    exact = shops.exact(identifier.kind, identifier.value)
-    if exact:
-        return _same(identifier, exact, settings)
-    misread = _misread(identifier, shops, settings)
-    if misread is not None and misread.probability >= settings.min_misread:
-        return misread
-    sibling = _sibling(identifier, shops, settings)
-    if sibling is not None and sibling.probability >= settings.min_sibling:
-        return sibling
-    rejected = [found for found in (misread, sibling) if found is not None]
-    best = max((found.probability for found in rejected), default=0.0)
-    reasons = tuple(f"too weak ({found.probability:.2f}): {reason}" for found in rejected for reason in found.reasons)
-    return Link(Outcome.NEW, 1.0 - best, reasons=reasons or ("no listed resource has this or a similar value",))
+    if not may_link(identifier):
+        return _protected()
+    if not len(shops):
+        return _unlisted()
+    return _decide(_meanings(identifier, shops, settings, prior, advert), settings)
 
 
-def link_advert(advert: Advert, shops: Shops, settings: LinkSettings | None = None) -> tuple[Link, ...]:
+def link_advert(
+    advert: Advert, shops: Shops, settings: LinkSettings | None = None, prior: PriorSource | None = None
+) -> tuple[Link, ...]:
     """One link per identifier of the advert, in order.
 
     An unlisted contact beside a listed one of exactly one shop becomes a sibling: shops paint their contacts together.
     """
     settings = settings or LinkSettings()
-    links = [link(identifier, shops, settings) for identifier in advert.identifiers]
+    if not len(shops):
+        return tuple(_unlisted() if may_link(identifier) else _protected() for identifier in advert.identifiers)
+    weighed = [_meanings(i, shops, settings, prior, advert) if may_link(i) else None for i in advert.identifiers]
+    links = [_protected() if found is None else _decide(found, settings) for found in weighed]
     anchors = [found for found in links if found.outcome is Outcome.SAME]
     if len({anchor.shop_id for anchor in anchors}) != 1:
         return tuple(links)
     anchor = max(anchors, key=lambda found: found.probability)
-    probability = settings.beside_share * anchor.probability
-    for index, (identifier, found) in enumerate(zip(advert.identifiers, links, strict=True)):
-        if found.outcome is Outcome.NEW and Flag.PROTECTED not in identifier.flags and probability >= settings.min_sibling:
-            assert anchor.resource is not None
-            reason = f"painted beside {_words(anchor.resource)}"
-            links[index] = Link(Outcome.SIBLING, probability, anchor.shop_id, anchor.resource, (reason,))
+    assert anchor.resource is not None
+    for index, found in enumerate(weighed):
+        if found is not None and links[index].outcome is not Outcome.SAME:
+            links[index] = _decide(beside(found, anchor.resource, anchor.probability, settings), settings)
     return tuple(links)
 
 
@@ -199,100 +123,118 @@ def advert_shop(links: Sequence[Link]) -> str | None:
     return min(linked, key=lambda found: (-found.probability, found.shop_id or "")).shop_id if linked else None
 
 
-def _same(identifier: Identifier, resources: Sequence[Resource], settings: LinkSettings) -> Link:
-    resource = resources[0]
-    weight = identifier.confidence * settings.known_odds
-    probability = weight / max(weight + 1.0 - identifier.confidence, 1e-9)
-    reasons = [f"the value equals {_words(resource)}"]
-    owners = {other.shop_id for other in resources}
-    if len(owners) > 1:
-        probability /= len(owners)
-        reasons.append(f"listed for {len(owners)} shops: {', '.join(sorted(owners))}")
-    return Link(Outcome.SAME, min(1.0, probability), resource.shop_id, resource, tuple(reasons))
+def _protected() -> Link:
+    return Link(Outcome.NEW, 1.0, reasons=("protected: never linked to a shop",))
 
 
-def _misread(identifier: Identifier, shops: Shops, settings: LinkSettings) -> Link | None:
-    """The best listed value that the wall may show instead of the value read."""
-    found: dict[Resource, _Candidate] = {}
+def _unlisted() -> Link:
+    return Link(Outcome.NEW, 1.0, reasons=("no shop is listed",))
 
-    def offer(resource: Resource, share: float, reason: str) -> None:
-        digits = differ_in_digits(resource.value, identifier.value)
-        odds = settings.known_digit_odds if digits else settings.known_odds
-        old = found.get(resource)
-        if old is None or share > old.share:
-            found[resource] = _Candidate(resource, share, odds, reason)
 
-    for resource in shops.alike(identifier.kind, identifier.value):
-        offer(resource, settings.lookalike_share, f"looks like {_words(resource)}")
-    for value, share in identifier.alternatives:
-        for resource in shops.exact(identifier.kind, value):
-            offer(resource, share, f"may also be read as {_words(resource)} (probability {share:.2f})")
-    if not found:
+def _meanings(
+    identifier: Identifier, shops: Shops, settings: LinkSettings, prior: PriorSource | None, advert: Advert | None
+) -> list[Meaning]:
+    ratios = None
+    if advert is not None and not links_exactly(identifier):
+        ratios = _ratios(advert, identifier, shops, settings)
+    return meanings(identifier, shops, settings, ratios, prior)
+
+
+def _ratios(advert: Advert, identifier: Identifier, shops: Shops, settings: LinkSettings) -> dict[str, float] | None:
+    """Per listed value near the reading, its log-likelihood ratio against the value read; None without log-probabilities."""
+    places = slots(advert, identifier)
+    if not places:
         return None
-    total = identifier.confidence + sum(candidate.share * candidate.odds for candidate in found.values())
-    best = min(found.values(), key=lambda c: (-c.share * c.odds, _resource_order(c.resource)))
-    probability = best.share * best.odds / max(total, 1e-9)
-    return Link(Outcome.MISREAD, min(1.0, probability), best.resource.shop_id, best.resource, (best.reason,))
-
-
-def _sibling(identifier: Identifier, shops: Shops, settings: LinkSettings) -> Link | None:
-    """A shop whose names have the stem of this one. The stem may come from any reading; their probabilities add up.
-
-    Bayes: a new name of this shop (``sibling_prior``, spread over all listed shops) against an unlisted shop that came upon the
-    same stem by chance (the product of how common its words are).
-    """
-    if not has_stem(identifier.kind) or not len(shops):
+    read = (identifier.value, *(value for value, _ in identifier.alternatives))
+    near = shops.candidates(identifier.kind, read, settings.candidates)
+    listed = [value for value in read[1:] if shops.exact(identifier.kind, value)]
+    values = list(dict.fromkeys((identifier.value, *listed, *(resource.value for resource in near))))
+    found = log_ratios(places, identifier, values)
+    if not math.isfinite(found[0]):
         return None
-    shares: dict[str, float] = defaultdict(float)
-    templates: dict[str, set[tuple[str, ...]]] = defaultdict(set)
-    for value, share in ((identifier.value, identifier.confidence), *identifier.alternatives):
-        text = stem(identifier.kind, value)
-        shares[text] += share
-        templates[text].add(template(identifier.kind, value))
-    best: Link | None = None
-    for text, share in sorted(shares.items()):
-        for common, resources, added in (
-            (text, shops.of_stem(text), False),
-            (shortened(text), shops.of_stem(shortened(text)), True),
-            (text, shops.of_longer_stem(text), True),
-        ):
-            weight = shops.stem_weight(common)
-            if not resources or weight == 0:
-                continue
-            twins = [r for r in resources if template(r.kind, r.value) in templates[text]]
-            odds = settings.sibling_prior / len(shops) / ((1 - settings.sibling_prior) * math.exp(-weight))
-            odds *= settings.same_template_odds * len(twins) if twins else 1.0
-            odds *= settings.added_word_odds if added else 1.0
-            probability = min(1.0, share) * odds / (1 + odds)
-            if best is None or probability > best.probability:
-                resource = (twins or list(resources))[0]
-                reason = f"has the name '{common}' of {_words(resource)}; surprise {weight:.1f} nats"
-                best = Link(Outcome.SIBLING, probability, resource.shop_id, resource, (reason,))
-    return best
+    return {value: float(ratio) for value, ratio in zip(values, found - found[0], strict=True)}
 
 
-def _of_one_shop(resources: Sequence[Resource]) -> Sequence[Resource]:
-    return resources if len({resource.shop_id for resource in resources}) == 1 else ()
+def _decide(found: Sequence[Meaning], settings: LinkSettings) -> Link:
+    """The most probable meaning as a link. The probability of a value listed for several shops is shared among them."""
+    best = min(found, key=_rank)
+    new = found[-1]
+    share = _probability(_owners(best, found), found)
+    if best is not new and share < settings.review_above:
+        reason = f"too weak ({share:.2f}): {best.reason}"
+        return _link(new, found, settings, (reason,))
+    return _link(best, found, settings, _reasons(best, found))
 
 
-def differ_in_digits(a: str, b: str) -> bool:
-    """Whether somewhere a digit of one stands against another digit of the other, or a digit was added or lost."""
-    a, b = (text.replace("_", "").replace("-", "").replace(".", "") for text in (a, b))
-    for op in Levenshtein.opcodes(a, b):
-        left, right = a[op.src_start : op.src_end], b[op.dest_start : op.dest_end]
-        if op.tag == "replace" and any(x.isdigit() and y.isdigit() for x, y in zip(left, right, strict=True)):
-            return True
-        if op.tag in ("insert", "delete") and any(char.isdigit() for char in left + right):
-            return True
-    return False
+def _link(meaning: Meaning, found: Sequence[Meaning], settings: LinkSettings, reasons: tuple[str, ...]) -> Link:
+    owners = _owners(meaning, found)
+    others = [other.nats for other in found if other not in owners]
+    against = -_log_sum(others) if others else _MOST_NATS - meaning.nats
+    steps = (*meaning.steps, Evidence("rivals", against, f"against {len(others)} other meanings"))
+    raw = math.fsum(step.nats for step in steps)
+    odds = min(max(raw, -_MOST_NATS), _MOST_NATS)
+    fitted = bundled().apply(meaning.outcome, odds) if settings.calibrated else odds
+    probability = 1.0 / (1.0 + math.exp(-fitted)) / len(owners)
+    final = math.log(probability) - math.log1p(-probability)
+    calibration = Evidence("calibration", final - raw, "from the sum of the evidence to how often such links were right")
+    return Link(
+        meaning.outcome,
+        probability,
+        meaning.shop_id,
+        meaning.resource,
+        reasons,
+        (*steps, calibration),
+        _band(meaning.outcome, probability, settings),
+    )
 
 
-def _resource_order(resource: Resource) -> tuple[bool, str, str, str, str]:
-    # A living resource before a dead one; the rest only makes the order definite.
-    dead = resource.status.lower() in ("dead", "blocked")
-    return (dead, resource.shop_id, resource.kind, resource.value, resource.shop_name)
+def _owners(meaning: Meaning, found: Sequence[Meaning]) -> list[Meaning]:
+    """The meanings that say the same resource of several shops: it is one contact, and only its shop is in doubt."""
+    if meaning.outcome not in (Outcome.SAME, Outcome.MISREAD):
+        return [meaning]
+    assert meaning.resource is not None
+    same = (meaning.resource.kind, meaning.resource.value, meaning.outcome)
+    return [m for m in found if m.resource is not None and (m.resource.kind, m.resource.value, m.outcome) == same]
 
 
-def _words(resource: Resource) -> str:
-    name = f"{resource.shop_name} ({resource.shop_id})" if resource.shop_name else resource.shop_id
-    return f"{resource.kind} {resource.value} of {name}"
+def _probability(owners: Sequence[Meaning], found: Sequence[Meaning]) -> float:
+    return math.exp(_log_sum([owner.nats for owner in owners]) - _log_sum([other.nats for other in found]))
+
+
+def _reasons(meaning: Meaning, found: Sequence[Meaning]) -> tuple[str, ...]:
+    owners = sorted({owner.shop_id or "" for owner in _owners(meaning, found)})
+    further = [step.text for step in meaning.steps if step.name == "sightings"]
+    shared = [f"listed for {len(owners)} shops: {', '.join(owners)}"] if len(owners) > 1 else []
+    return (meaning.reason, *shared, *further)
+
+
+def _band(outcome: Outcome, probability: float, settings: LinkSettings) -> Band:
+    if outcome is Outcome.NEW or probability < settings.review_above:
+        return Band.NONE
+    automatic = outcome is Outcome.SAME and probability >= settings.automatic_above
+    return Band.AUTOMATIC if automatic else Band.REVIEW
+
+
+def _rank(meaning: Meaning) -> tuple[float, bool, str, str]:
+    # Equal weights: a living resource before a dead one, then any fixed order.
+    resource = meaning.resource
+    dead = resource is not None and resource.status.lower() in ("dead", "blocked")
+    return (-round(meaning.nats, 9), dead, meaning.shop_id or "", resource.value if resource else "")
+
+
+def _log_sum(nats: Sequence[float]) -> float:
+    top = max(nats)
+    return top + math.log(math.fsum(math.exp(value - top) for value in nats))
+
+
+__all__ = [
+    "LinkSettings",
+    "PriorSource",
+    "Seen",
+    "Shops",
+    "advert_shop",
+    "differ_in_digits",
+    "link",
+    "link_advert",
+    "load_shops",
+]
