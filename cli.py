@@ -37,6 +37,17 @@ COMMANDS: dict[str, Lazy] = {
     "extract": Lazy("inference.commands", "extract", "Extract the identifiers from text."),
     "models list": Lazy("models.commands", "list_models", "List the models with their task, licence, size and checksum."),
     "models verify": Lazy("models.commands", "verify_models", "Check every model file against its checksum."),
+    "db upgrade": Lazy("linking.commands_store", "upgrade", "Set up a store, or bring it to the newest schema.", "postgres"),
+    "db check": Lazy("linking.commands_store", "check", "Check a store: schema, references, audit chain, rows.", "postgres"),
+    "shops import": Lazy("linking.commands_store", "import_shops", "Take a shop list into the store.", "postgres"),
+    "shops export": Lazy("linking.commands_store", "export", "Write the shops of the store as a shop list.", "postgres"),
+    "shops list": Lazy("linking.commands_store", "list_shops", "List the shops.", "postgres"),
+    "shops show": Lazy("linking.commands_store", "show_shop", "Show a shop, its resources and its graph.", "postgres"),
+    "shops merge": Lazy("linking.commands_store", "merge_shops", "Make two shops one.", "postgres"),
+    "shops split": Lazy("linking.commands_store", "split_shop", "Make some resources of a shop a shop of their own.", "postgres"),
+    "shops propose": Lazy("linking.commands_store", "propose", "Propose shops from what is painted together.", "postgres"),
+    "resources list": Lazy("linking.commands_store", "list_resources", "List the resources and where they stand.", "postgres"),
+    "resources set": Lazy("linking.commands_store", "set_resource", "Record a step in the life of a resource.", "postgres"),
     "synth": Lazy("datasets.commands", "synth", "Write synthetic photos of adverts on walls, with truth.", "train"),
     "textures": Lazy("datasets.commands", "textures", "Unpack wall textures of Debian packages, as backgrounds for synth."),
     "train detector": Lazy("training.commands_detector", "detector", "Train the detector of lines and codes.", "train"),
@@ -60,16 +71,31 @@ COMMANDS: dict[str, Lazy] = {
     "evaluate-together": Lazy(
         "training.commands_together", "evaluate_together", "Measure what reading several photos of an advert together gains."
     ),
+    "clusters list": Lazy("linking.commands_clusters", "list_clusters", "List the clusters of a store, the largest first."),
+    "clusters show": Lazy("linking.commands_clusters", "show", "Show one cluster, its sightings and what happened to it."),
+    "clusters merge": Lazy("linking.commands_clusters", "merge", "Make two clusters one, for good."),
+    "clusters split": Lazy("linking.commands_clusters", "split", "Take sightings out of a cluster, for good."),
+    "clusters replay": Lazy("linking.commands_clusters", "replay", "Check that the log of clusters gives what the tables say."),
+    "benchmark store": Lazy(
+        "training.commands_benchmark_store", "store", "Measure how fast sightings are placed in a small store and in a full one."
+    ),
     "benchmark readers": Lazy(
         "training.commands_benchmark", "readers", "Measure speed, memory and accuracy of readers on the same photos.", "peers"
+    ),
+    "benchmark register": Lazy(
+        "training.commands_benchmark_register", "register", "Measure the look-up of known contacts in a register of any size."
     ),
 }
 """Every command by the words that call it."""
 
 GROUPS = {
     "models": "The model files: list them, verify them.",
+    "db": "The store: set it up, check it.",
+    "shops": "The shops in the store: lists in and out, merge, split, propose.",
+    "resources": "The resources in the store, and their way from a wall to a block.",
     "train": "Train the models again.",
     "export": "Write models in the forms of other programs.",
+    "clusters": "The clusters of a store: list them, show, merge and split them, check their log.",
     "benchmark": "Measure speed and accuracy, so that anyone can measure again.",
 }
 

@@ -7,12 +7,12 @@ that was changed stands for the row in the database; so a shelf lives no longer 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, cast, delete, func, insert, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import BIT
+from sqlalchemy import ColumnElement, Select, bindparam, cast, delete, func, insert, or_, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from ..bundles import Rule
@@ -41,6 +41,13 @@ _LOOKS, _BANDS, _FEATURES = SightingLookRow.__table__, SightingBandRow.__table__
 _RULES = ClusterRuleRow.__table__
 
 
+_COPIES = text(
+    "SELECT DISTINCT own.sighting FROM unnest(CAST(:bands AS integer[]), CAST(:hashes AS bigint[])) AS wanted (band, hash) "
+    "JOIN sighting_bands AS own ON own.band = wanted.band "
+    "WHERE bit_count(CAST(own.hash # wanted.hash AS bit(64))) <= :bits"
+)
+
+
 class SqlShelf(Shelf):
     """A shelf over the tables of a store. Not to be used after its transaction has ended."""
 
@@ -49,6 +56,7 @@ class SqlShelf(Shelf):
         super().__init__()
         self.session = session
         self.settings = settings
+        self._postgresql = session.get_bind().dialect.name == "postgresql"
         head = select(ClusterHeadRow)
         found = session.execute(head.with_for_update() if lock else head).scalar_one()
         self._last = {name: getattr(found, name) for name in ("sighting", "bundle", "cluster", "event")}
@@ -96,11 +104,18 @@ class SqlShelf(Shelf):
         self._have.update((kind, value) for value in found)
         return found
 
+    def _in(self, column: ColumnElement[Any], values: Sequence[Any]) -> Iterator[ColumnElement[bool]]:
+        """Conditions that together ask for all of the values; PostgreSQL takes them as one array."""
+        if self._postgresql and values:
+            yield column == func.any(cast(list(values), ARRAY(column.type)))
+        elif not self._postgresql:
+            yield from (column.in_(part) for part in _parts(values))
+
     def _bring(self, column: ColumnElement[Any], values: Sequence[Any], where: ColumnElement[bool] | None = None) -> None:
         """Bring in the sightings whose column has one of the values, with their bundles and clusters."""
         wanted = select(_SIGHTINGS) if where is None else select(_SIGHTINGS).where(where)
-        for part in _parts(values):
-            self._take(wanted.where(column.in_(part)))
+        for part in self._in(column, values):
+            self._take(wanted.where(part))
 
     def _take(self, wanted: Select[Any]) -> list[Record]:
         found = self.session.execute(wanted).all()
@@ -116,8 +131,8 @@ class SqlShelf(Shelf):
         return taken
 
     def _bring_bundles(self, column: ColumnElement[Any], values: Iterable[Any]) -> None:
-        for part in _parts(sorted(values)):
-            found = self.session.execute(select(_BUNDLES).where(column.in_(part))).all()
+        for part in self._in(column, sorted(values)):
+            found = self.session.execute(select(_BUNDLES).where(part)).all()
             self._bring_clusters({row.cluster for row in found})
             for row in found:
                 if row.id not in self.stored_bundles:
@@ -140,21 +155,28 @@ class SqlShelf(Shelf):
 
     def _bring_slots(self, slots: Iterable[int]) -> None:
         numbers = self._new("slot", slots)
-        for part in _parts(sorted(numbers)):
-            shown = select(_LOOKS.c.sighting).where(_LOOKS.c.slot.in_(part))
+        for part in self._in(_LOOKS.c.slot, sorted(numbers)):
+            shown = select(_LOOKS.c.sighting).where(part)
             self._take(select(_SIGHTINGS).where(_SIGHTINGS.c.id.in_(shown)))
 
     def _bring_copies(self, values: Iterable[int], bits: int) -> None:
-        wanted = self._new("hash", values)
+        """Bring in the sightings whose picture hash differs from one of these in at most so many bits."""
+        bands, hashes = [], []
+        for value in self._new("hash", values):
+            for band in near_bands(value, bits):
+                bands.append(rows.band_number(*band))
+                hashes.append(rows.signed(value))
+        if not bands:
+            return
+        if self._postgresql:
+            found = self.session.execute(_COPIES, {"bands": bands, "hashes": hashes, "bits": bits}).scalars()
+            self._bring(_SIGHTINGS.c.id, sorted(found))
+            return
         ids: set[int] = set()
-        for value in wanted:
-            bands = [rows.band_number(*band) for band in near_bands(value, bits)]
-            near = select(_BANDS.c.sighting, _BANDS.c.hash).where(_BANDS.c.band.in_(bands))
-            if self.session.get_bind().dialect.name == "postgresql":
-                differing = _BANDS.c.hash.op("#")(cast(rows.signed(value), BigInteger))
-                near = near.where(func.bit_count(cast(differing, BIT(64))) <= bits)
-            for sighting, own in self.session.execute(near):
-                if (rows.unsigned(own) ^ value).bit_count() <= bits:
+        wanted = {rows.unsigned(value) for value in hashes}
+        for part in _parts(sorted(set(bands))):
+            for sighting, own in self.session.execute(select(_BANDS.c.sighting, _BANDS.c.hash).where(_BANDS.c.band.in_(part))):
+                if any((rows.unsigned(own) ^ value).bit_count() <= bits for value in wanted):
                     ids.add(sighting)
         self._bring(_SIGHTINGS.c.id, sorted(ids))
 

@@ -7,10 +7,11 @@ whole file), so whatever two processes put in at once, nothing is lost and no cl
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
@@ -80,6 +81,12 @@ def preview_sightings(
         return read_book(session, settings).put(sightings, at=at, actor=actor)
 
 
+class _By(TypedDict):
+    at: datetime
+    actor: str
+    why: Sequence[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Who decides on clusters, when, and why."""
@@ -95,28 +102,28 @@ class Decision:
 
 def merge_clusters(store: Store, into: str, other: str, decision: Decision, *, dry_run: bool = False) -> list[Event]:
     """Make two clusters one by a person's word; with ``dry_run`` only tell what would happen."""
-    return _decide(store, lambda book, **by: book.merge(into, other, **by), decision, f"{other} -> {into}", "merge", dry_run)
+    return _decide(store, lambda book, by: book.merge(into, other, **by), decision, f"{other} -> {into}", "merge", dry_run)
 
 
 def split_cluster(store: Store, cluster: str, keys: Collection[Key], decision: Decision, *, dry_run: bool = False) -> list[Event]:
     """Take sightings out of a cluster by a person's word; with ``dry_run`` only tell what would happen."""
-    return _decide(store, lambda book, **by: book.split(cluster, keys, **by), decision, cluster, "split", dry_run)
+    return _decide(store, lambda book, by: book.split(cluster, keys, **by), decision, cluster, "split", dry_run)
 
 
-def _decide(store: Store, do: object, decision: Decision, what: str, action: str, dry_run: bool) -> list[Event]:
-    assert callable(do)
-    by = {"at": decision.at, "actor": decision.by, "why": [decision.why]}
+def _decide(
+    store: Store, do: Callable[[Book, _By], list[Event]], decision: Decision, what: str, action: str, dry_run: bool
+) -> list[Event]:
+    by: _By = {"at": decision.at, "actor": decision.by, "why": (decision.why,)}
 
     def change(session: Session) -> list[Event]:
         with open_book(session) as book:
-            events: list[Event] = do(book, **by)
+            events = do(book, by)
         audit.note(session, f"clusters.{action}", what, {"why": decision.why, "events": [event.number for event in events]})
         return events
 
     if dry_run:
         with store.read() as session:
-            tried: list[Event] = do(read_book(session), **by)
-            return tried
+            return do(read_book(session), by)
     return store.write(change, decision.by)
 
 
@@ -140,9 +147,14 @@ def cluster_events(session: Session, cluster: str | None = None) -> Iterator[Eve
         yield rows.event_from(row)
 
 
+def last_event(session: Session) -> int:
+    """The number of the last event of the log, 0 for an empty one."""
+    return session.scalar(select(func.max(ClusterEventRow.number))) or 0
+
+
 def stored_state(session: Session) -> LedgerState:
     """What the tables say, in the form that replaying the log gives."""
-    state = LedgerState(last=session.scalar(select(func.max(ClusterEventRow.number))) or 0)
+    state = LedgerState(last=last_event(session))
     clusters: dict[str, set[Key]] = defaultdict(set)
     members = select(SightingRow.photo, SightingRow.advert, BundleRow.cluster).join(BundleRow, BundleRow.id == SightingRow.bundle)
     for photo, advert, cluster in session.execute(members.execution_options(yield_per=_READ)):

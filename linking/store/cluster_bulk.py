@@ -1,0 +1,95 @@
+"""Loading many settled sightings at once, as a copy of a book or a benchmark does; nothing is decided here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import JSON, Table, func, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from ...contract import TagtraceError
+from ..ledger import Event
+from ..shelf import Bundle, Cluster, Record
+from . import cluster_rows as rows
+from .cluster_tables import (
+    BundleRow,
+    ClusterEventRow,
+    ClusterHeadRow,
+    ClusterRow,
+    SightingBandRow,
+    SightingFeaturesRow,
+    SightingLookRow,
+    SightingRow,
+)
+from .database import Store
+
+
+@dataclass(slots=True)
+class Settled:
+    """Sightings with the bundles, clusters and events that a book would have made of them, numbered on from the store's last."""
+
+    records: list[Record] = field(default_factory=list)
+    bundles: list[Bundle] = field(default_factory=list)
+    clusters: list[Cluster] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+def last_numbers(session: Session) -> dict[str, int]:
+    """The last numbers given out in the store, of ``sighting``, ``bundle``, ``cluster`` and ``event``."""
+    head = session.execute(select(ClusterHeadRow)).scalar_one()
+    return {name: getattr(head, name) for name in ("sighting", "bundle", "cluster", "event")}
+
+
+def load_settled(store: Store, part: Settled) -> None:
+    """Add settled sightings in one transaction (PostgreSQL: COPY). ``TagtraceError`` where their numbers do not go on."""
+    with store.begin() as session:
+        session.execute(select(ClusterHeadRow).with_for_update())
+        last = last_numbers(session)
+        if part.records and part.records[0].number != last["sighting"] + 1:
+            raise TagtraceError(f"{store.name}: other sightings came in meanwhile; load into a store that nobody else writes to")
+        looks = [row for record in part.records for row in rows.look_rows(record)]
+        bands = [row for record in part.records for row in rows.band_rows(record)]
+        features = [row for record in part.records for row in rows.feature_rows(record)]
+        for made, added in (
+            (ClusterRow, [rows.cluster_row(cluster) for cluster in part.clusters]),
+            (BundleRow, [rows.bundle_row(bundle) for bundle in part.bundles]),
+            (SightingRow, [rows.sighting_row(record) for record in part.records]),
+            (SightingLookRow, looks),
+            (SightingBandRow, bands),
+            (SightingFeaturesRow, features),
+            (ClusterEventRow, [rows.event_row(event) for event in part.events]),
+        ):
+            table = made.__table__
+            assert isinstance(table, Table)
+            _add(session, table, added, copy=store.is_postgresql)
+        counts = {"sighting": part.records, "bundle": part.bundles, "cluster": part.clusters, "event": part.events}
+        session.execute(update(ClusterHeadRow).values({name: last[name] + len(added) for name, added in counts.items()}))
+
+
+def analyse(store: Store) -> None:
+    """Let the database count its rows anew, which it plans its searches by."""
+    with store.begin() as session:
+        session.execute(text("ANALYZE"))
+
+
+def count_sightings(session: Session) -> int:
+    """The number of sightings in the book."""
+    return session.scalar(select(func.count()).select_from(SightingRow)) or 0
+
+
+def _add(session: Session, table: Table, added: Sequence[dict[str, Any]], *, copy: bool) -> None:
+    if not added:
+        return
+    if not copy:
+        session.execute(insert(table), added)
+        return
+    names = list(added[0])
+    packed = {name for name in names if isinstance(table.c[name].type, JSON) or table.c[name].type.__class__.__name__ == "JSONB"}
+    columns = ", ".join(f'"{name}"' for name in names)
+    driver: Any = session.connection().connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({columns}) FROM STDIN') as stream:
+        for row in added:
+            stream.write_row([json.dumps(row[name]) if name in packed else row[name] for name in names])
