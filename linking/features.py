@@ -26,7 +26,8 @@ from ..models import geometry
 
 MatchKind = Literal["same_photo", "same_advert", "same_stencil", "none"]
 """``same_photo``: a copy of the picture; ``same_advert``: the same paint in another photo; ``same_stencil``: the same lettering,
-but nothing tells that the wall is the same; ``none``: nothing in common."""
+but nothing tells that the wall is the same; ``none``: nothing in common, or another inscription on the same wall. Features do
+not read: a single digit painted over on the same wall is told by its reading only."""
 
 DESCRIPTOR_BYTES = 32
 _VERSION = 1
@@ -77,6 +78,8 @@ class MatchSettings:
     """Share of these parts, of those with features, that must agree."""
     wall_inliers: int = 5
     """Agreeing features on the margin from which on the wall counts as the same."""
+    repainted: float = 0.4
+    """Where the letters' features agree less than this share as often as the wall's, another text stands on the same wall."""
     copy_share: float = 0.3
     """Copies of a photo share at least so many of their features, and"""
     copy_bend: float = 0.008
@@ -319,8 +322,12 @@ def _judge(
     )
     odds = _log_odds(found, settings)
     kind: MatchKind = "same_stencil"
-    if coverage < settings.least_coverage and walls < settings.wall_inliers:
-        kind = "none"
+    texts = int((text_a[pairs[:, 0]] & text_b[pairs[:, 1]]).sum())
+    text_share = texts / max(1, min(int((seen_a & text_a).sum()), int((seen_b & text_b).sum())))
+    if walls >= settings.wall_inliers and text_share < settings.repainted * wall_share:
+        odds, kind = min(odds, settings.no_match), "none"
+    elif coverage < settings.least_coverage:
+        odds, kind = min(odds, 0.0), "none"
     elif walls >= settings.wall_inliers and odds > 0:
         copy = min(share, wall_share) >= settings.copy_share and _bend(a, b, homography) <= settings.copy_bend
         kind = "same_photo" if copy else "same_advert"

@@ -86,6 +86,14 @@ def test_a_sibling_on_another_wall_is_never_the_same_advert(other: str) -> None:
     assert found.same_advert_log_odds < 0
 
 
+def test_another_text_on_the_same_wall_is_not_the_same_advert() -> None:
+    other, quad = seen_from(photo(1, "@snow_qala"), OBLIQUE, 0.7)
+    found = match(features(photo(1, "@tulpar_kz1")), features(other, quad))
+    assert found.wall_inliers > 20
+    assert found.kind == "none"
+    assert found.same_advert_log_odds < 0
+
+
 def test_other_walls_have_nothing_in_common() -> None:
     assert match(features(photo(1, "@tulpar_kz1")), features(photo(2, "РАБОТА"))).kind == "none"
 
