@@ -51,8 +51,8 @@ class Confusions:
 
     ``seen`` counts each painted character, ``substituted`` (painted, read) pairs, ``deleted`` painted characters that were not
     read, ``inserted`` read characters that were not painted, ``merged`` two painted characters read as one (``rn`` → ``m``) and
-    ``split`` one read as two. ``shares`` are the error shares of the misread lines (edits per painted character), ascending.
-    ``lines`` is how many were read in all and ``recogniser`` the SHA-256 of its file.
+    ``split`` one read as two. ``shares`` are the shares of errors (edits per painted character) of the contacts that were read
+    wrong, ascending. ``lines`` is how many lines were counted and ``recogniser`` the SHA-256 of its file.
     """
 
     seen: Mapping[str, int]
@@ -136,7 +136,10 @@ def toml_text(table: Confusions) -> str:
         "",
     ]
     out += [f'recogniser = "{table.recogniser}"', f"lines = {table.lines}"]
-    out += ["# edits per painted character of each misread line", f"shares = [{', '.join(f'{s:.3f}' for s in table.shares)}]"]
+    out += [
+        "# edits per painted character of each contact that was extracted with a wrong value",
+        f"shares = [{', '.join(f'{s:.3f}' for s in table.shares)}]",
+    ]
     for name in ("seen", "deleted", "inserted"):
         counts: Mapping[str, int] = getattr(table, name)
         out += ["", f"[{name}]", *(f'"{char}" = {count}' for char, count in sorted(counts.items()))]

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rapidfuzz.distance import Levenshtein
 
-from ..contract import Recogniser, TagtraceError
+from ..contract import Line, Quad, Reading, Recogniser, TagtraceError
 from ..datasets.lineshards import LineShards
 from ..datasets.world import WORD
+from ..inference.identifiers.extract import extract_advert, extract_text
 from ..inference.identifiers.fold import latin_view
+from ..inference.identifiers.settings import ExtractSettings
 from ..linking.confusions import CHARACTERS, Confusions, toml_text
 from ..models import registry
 from ..models.recogniser import OnnxRecogniser, ReadSettings
 
+_ANYWHERE: Quad = ((0.0, 0.0), (100.0, 0.0), (100.0, 20.0), (0.0, 20.0))
 OTHER_CHARACTER = "?"
 """Stands for every character that folded values do not hold."""
 
@@ -29,6 +32,8 @@ class CountSettings:
     """A line with more edits per painted character is no misread of it but something else, and is left out."""
     batch: int = 32
     """Crops read at a time."""
+    unsure_from: float = 0.25
+    """Contacts are extracted from this confidence on: the register may confirm what is not reported by itself."""
     threads: int = 1
 
 
@@ -37,8 +42,16 @@ def folded(text: str) -> str:
     return "".join(c if c in CHARACTERS else OTHER_CHARACTER for c in latin_view(text) if c != " ")
 
 
-def count(pairs: Iterable[tuple[str, str]], recogniser: str = "", settings: CountSettings | None = None) -> Confusions:
-    """The confusions in (painted, read) pairs of texts as they are; ``recogniser`` is the SHA-256 of its file."""
+@dataclass(frozen=True, slots=True, eq=False)
+class LineRead:
+    """One line of a contact: its text as painted, and what was read."""
+
+    painted: str
+    reading: Reading
+
+
+def count(pairs: Iterable[tuple[str, str]], settings: CountSettings | None = None) -> Confusions:
+    """The confusions in (painted, read) pairs of texts as they are, and the shares of errors in them."""
     settings = settings or CountSettings()
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("seen", "deleted", "inserted")}
     double: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in ("substituted", "merged", "split")}
@@ -60,7 +73,26 @@ def count(pairs: Iterable[tuple[str, str]], recogniser: str = "", settings: Coun
                 double["substituted"].update(zip(left, right, strict=False))
                 counts["deleted"].update(left[len(right) :])
                 counts["inserted"].update(right[len(left) :])
-    return Confusions(**counts, **double, shares=tuple(sorted(shares)), lines=lines, recogniser=recogniser)
+    return Confusions(**counts, **double, shares=tuple(sorted(shares)), lines=lines)
+
+
+def contact_shares(lines: Iterable[LineRead], settings: CountSettings | None = None) -> tuple[float, ...]:
+    """Edits per character of each contact that was extracted with a wrong value, ascending: the misreads that are looked up.
+
+    A line that is read too badly gives no contact, or one of another kind, and is never looked up.
+    """
+    settings = settings or CountSettings()
+    extraction = ExtractSettings(unsure_from=settings.unsure_from)
+    shares = []
+    for line in lines:
+        found = extract_advert([Line(_ANYWHERE, 1.0, line.reading)], settings=extraction)
+        values = {item.kind: folded(item.value) for item in found}
+        for item in extract_text(line.painted):
+            painted, read = folded(item.value), values.get(item.kind, "")
+            edits = Levenshtein.distance(painted, read)
+            if read and 0 < edits <= settings.most_errors * len(painted):
+                shares.append(edits / len(painted))
+    return tuple(sorted(shares))
 
 
 def _changes(painted: str, read: str) -> Iterator[tuple[str, str]]:
@@ -78,8 +110,8 @@ def _changes(painted: str, read: str) -> Iterator[tuple[str, str]]:
         yield left, right
 
 
-def read_lines(folders: Sequence[Path], recogniser: Recogniser, settings: CountSettings) -> Iterator[tuple[str, str]]:
-    """(painted, read) of every legible line of a contact in the folders of line shards."""
+def read_lines(folders: Sequence[Path], recogniser: Recogniser, settings: CountSettings) -> Iterator[LineRead]:
+    """Every legible line of a contact in the folders of line shards, read."""
     shards = LineShards(list(folders))
     wanted = [
         i for i, row in enumerate(shards.rows) if row.get("legible", True) and row.get("kind", WORD) != WORD and row["text"]
@@ -87,7 +119,7 @@ def read_lines(folders: Sequence[Path], recogniser: Recogniser, settings: CountS
     for start in range(0, len(wanted), settings.batch):
         members = wanted[start : start + settings.batch]
         readings = recogniser.read([shards[i][0] for i in members])
-        yield from ((str(shards.rows[i]["text"]), reading.text) for i, reading in zip(members, readings, strict=True))
+        yield from (LineRead(str(shards.rows[i]["text"]), reading) for i, reading in zip(members, readings, strict=True))
     shards.close()
 
 
@@ -105,7 +137,9 @@ def measure(
     settings = settings or CountSettings()
     file = registry.resolve(model or registry.Task.RECOGNISER, task=registry.Task.RECOGNISER)
     recogniser = OnnxRecogniser(file.path, ReadSettings(threads=settings.threads), file.info)
-    table = count(read_lines(folders, recogniser, settings), file.sha256, settings)
+    lines = list(read_lines(folders, recogniser, settings))
+    table = count(((line.painted, line.reading.text) for line in lines), settings)
+    table = replace(table, shares=contact_shares(lines, settings), recogniser=file.sha256)
     if not table.lines:
         named = ", ".join(map(str, folders))
         raise TagtraceError(
@@ -115,5 +149,5 @@ def measure(
     out.write_text(toml_text(table), encoding="utf-8")
     errors = sum(map(sum, (c.values() for c in (table.substituted, table.deleted, table.inserted, table.merged, table.split))))
     characters = sum(table.seen.values())
-    report(f"{table.lines} lines, {characters} characters: {len(table.shares)} lines misread in {errors} places")
+    report(f"{table.lines} lines, {characters} characters: {errors} errors; {len(table.shares)} contacts extracted wrong")
     return table
