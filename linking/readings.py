@@ -53,11 +53,6 @@ class TogetherSettings:
 DEFAULT = TogetherSettings()
 
 
-def is_readable(reading: Reading) -> bool:
-    """Whether the reading carries CTC log-probabilities and a text."""
-    return reading.log_probs is not None and bool(reading.text)
-
-
 def scores(reading: Reading, texts: Sequence[str], settings: TogetherSettings = DEFAULT) -> NDArray[np.float64]:
     """What one photo says about each text: nats compared with the text it read, shape (len(texts),), at least -``most_against``.
 
@@ -118,7 +113,7 @@ def read_together(
         return usable[0][0] if usable else readings[0]
     # An order of its own makes the result independent of the order of the photos, ties and sums included.
     usable.sort(key=lambda item: (-item[0].confidence, item[0].text, -item[1]))
-    looks = [r for r, _ in usable]
+    looks = [rehypothesised(r) for r, _ in usable]
     factors = _factors([w * r.confidence**settings.trust for r, w in usable], settings)
     texts, table = _climb(looks, factors, settings)
     total = factors @ table

@@ -123,6 +123,14 @@ def test_without_log_probabilities_the_listed_alternatives_count() -> None:
     assert read_together(bare).text == "@umit_24"
 
 
+def test_readings_kept_as_log_probabilities_alone_are_decoded_again() -> None:
+    photos = [
+        reading("@tulpar_kz1", {place: {other: 0.5, right: 0.45}}) for place, other, right in ((2, "v", "u"), (4, "q", "p"))
+    ]
+    bare = [replace(one, hypotheses=()) for one in photos]
+    assert read_together(bare).hypotheses == read_together(photos).hypotheses
+
+
 def test_no_reading_is_refused_and_a_single_one_returned() -> None:
     with pytest.raises(TagtraceError, match="at least one reading"):
         read_together([])
