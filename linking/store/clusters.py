@@ -184,6 +184,7 @@ def check_log(session: Session) -> list[str]:
         found += [f"{name}: the log and the tables differ in its {words}" for name in names]
     if log.rules != tables.rules:
         found.append("the log and the tables differ in people's rules")
-    sizes = dict(session.execute(select(ClusterRow.id, ClusterRow.size).where(ClusterRow.into.is_(None))).tuples().all())
+    living = select(ClusterRow.id, ClusterRow.size).where(ClusterRow.into.is_(None))
+    sizes = {name: size for name, size in session.execute(living)}  # noqa: C416 (rows are no pairs to dict)
     wrong = sorted(name for name, keys in tables.clusters.items() if sizes.get(name) != len(keys))
     return found + [f"{name}: its size is not the number of its sightings" for name in wrong]
