@@ -136,14 +136,11 @@ class _Settling:
         if not without and evidence in self.walls:
             return set(self.walls[evidence])
         found: set[int] = set()
-        for look in sorted(evidence.looks):
-            for record in self.shelf.walls_showing(look):
-                if record.bundle not in without and record.bundle not in found and related(evidence, record.evidence):
-                    found.add(record.bundle)
-                    if len(found) > 1:
-                        break
-            if len(found) > 1:
-                break
+        for record in (r for look in sorted(evidence.looks) for r in self.shelf.walls_showing(look)):
+            if record.bundle not in without and record.bundle not in found and related(evidence, record.evidence):
+                found.add(record.bundle)
+                if len(found) > 1:
+                    break
         if not without:
             self.walls[evidence] = frozenset(found)
         return found

@@ -250,7 +250,7 @@ def is_pictured_again(a: Traced, b: Traced, settings: ClusterSettings) -> bool:
     if a.sighting.photo == b.sighting.photo or not wants_picture(a, b) or not near(a, b, settings):
         return False
     found = _match(a, b)
-    return found.kind in (Fact.SAME_PHOTO, Fact.SAME_ADVERT) and found.same_advert_log_odds >= settings.same_advert_nats
+    return found.kind in ("same_photo", "same_advert") and found.same_advert_log_odds >= settings.same_advert_nats
 
 
 def wants_picture(a: Traced, b: Traced) -> bool:
@@ -277,7 +277,7 @@ def compare(a: Traced, b: Traced, settings: ClusterSettings) -> PairEvidence:
         found = _match(first, second)
         text = f"{found.kind}: {found.inliers} points of the pictures agree"
         steps.append(Evidence("features", float(found.same_advert_log_odds), text))
-        if fact is Fact.NONE or found.kind == Fact.SAME_PHOTO:
+        if fact is Fact.NONE or found.kind == "same_photo":
             fact = Fact(found.kind)
     return PairEvidence(fact, tuple(step for step in steps if step is not None))
 

@@ -65,8 +65,13 @@ def load_settled(store: Store, part: Settled) -> None:
             table = made.__table__
             assert isinstance(table, Table)
             _add(session, table, added, copy=store.is_postgresql)
-        counts = {"sighting": part.records, "bundle": part.bundles, "cluster": part.clusters, "event": part.events}
-        session.execute(update(ClusterHeadRow).values({name: last[name] + len(added) for name, added in counts.items()}))
+        counts = {
+            "sighting": len(part.records),
+            "bundle": len(part.bundles),
+            "cluster": len(part.clusters),
+            "event": len(part.events),
+        }
+        session.execute(update(ClusterHeadRow).values({name: last[name] + added for name, added in counts.items()}))
 
 
 def analyse(store: Store) -> None:

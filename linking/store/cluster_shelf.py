@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, cast, delete, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, cast, delete, func, insert, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -30,17 +30,24 @@ from .cluster_tables import (
     SightingLookRow,
     SightingRow,
 )
+from .tables import Base
 
 _PAGE = 64
 """Placed sightings of a contact brought in at once, when it is asked where that contact is seen."""
 _MOST_IN = 500
 """Most values in one IN list: databases take only so many parameters."""
 
-_SIGHTINGS, _BUNDLES, _CLUSTERS = SightingRow.__table__, BundleRow.__table__, ClusterRow.__table__
-_LOOKS, _BANDS, _FEATURES = SightingLookRow.__table__, SightingBandRow.__table__, SightingFeaturesRow.__table__
-_RULES = ClusterRuleRow.__table__
+
+def _table(row: type[Base]) -> Table:
+    """The table of a class of rows, which SQLAlchemy types as something more general."""
+    table = row.__table__
+    assert isinstance(table, Table)
+    return table
 
 
+_SIGHTINGS, _BUNDLES, _CLUSTERS = _table(SightingRow), _table(BundleRow), _table(ClusterRow)
+_LOOKS, _BANDS, _FEATURES = _table(SightingLookRow), _table(SightingBandRow), _table(SightingFeaturesRow)
+_RULES = _table(ClusterRuleRow)
 _COPIES = text(
     "SELECT DISTINCT own.sighting FROM unnest(CAST(:bands AS integer[]), CAST(:hashes AS bigint[])) AS wanted (band, hash) "
     "JOIN sighting_bands AS own ON own.band = wanted.band "
@@ -295,7 +302,7 @@ class SqlShelf(Shelf):
     def _save_changed(self, changed: Sequence[Record]) -> None:
         moved = [{"_id": r.number, "_bundle": r.bundle, "_spare": r.spare} for r in changed]
         if moved:
-            to = {"bundle": bindparam("_bundle"), "spare": bindparam("_spare")}
+            to: dict[str, Any] = {"bundle": bindparam("_bundle"), "spare": bindparam("_spare")}
             self.session.connection().execute(update(_SIGHTINGS).where(_SIGHTINGS.c.id == bindparam("_id")).values(to), moved)
         seen_anew = [record for record in changed if self.stored[record.key][0] is not record.traced]
         for record in seen_anew:
@@ -330,7 +337,7 @@ def _write(run: Any, table: Any, now: Iterable[dict[str, Any]], before: Mapping[
     if new:
         run(insert(table), new)
     if changed:
-        values = {name[1:]: bindparam(name) for name in changed[0] if name != "_id"}
+        values: dict[str, Any] = {name[1:]: bindparam(name) for name in changed[0] if name != "_id"}
         run(update(table).where(table.c.id == bindparam("_id")).values(values), changed)
 
 

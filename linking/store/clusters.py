@@ -180,7 +180,7 @@ def check_log(session: Session) -> list[str]:
         ("where it points", log.into, tables.into),
         ("paint state", log.states, tables.states),
     ):
-        names = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]  # type: ignore[attr-defined]
+        names = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
         found += [f"{name}: the log and the tables differ in its {words}" for name in names]
     if log.rules != tables.rules:
         found.append("the log and the tables differ in people's rules")

@@ -30,7 +30,7 @@ def upgrade() -> None:
     _sighting_bands()
     _sighting_features()
     _sighting_looks()
-    columns = [sa.column(name) for name in _HEAD]
+    columns: list[sa.ColumnClause[int]] = [sa.column(name) for name in _HEAD]
     op.bulk_insert(sa.table("cluster_head", *columns), [_HEAD])
 
 
