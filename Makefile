@@ -34,7 +34,7 @@ demo: setup-base ## Score the sample photos and say where the report lies
 	@echo "The report: file://$(CURDIR)/$(DEMO)/report.html"
 
 test: setup ## Everything that has to pass: style, layers, types, tests
-	@tools/system_packages.sh chromium
+	@tools/system_packages.sh chromium postgresql
 	@$(MAKE) --no-print-directory lint imports types pytest
 
 check: lint imports types ## Style, layers and types, without the tests
