@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tagtrace.contract import IdentifierKind, TagtraceError
 from tagtrace.linking.life import BLOCKING, STEPS, ResourceState, check_step
 from tagtrace.linking.store import Store, audit, protection, resources, shops
+from tagtrace.linking.store.decisions import LinkDecision, Verdict, confirmed_siblings, decide_link
 from tagtrace.linking.store.tables import ResourceRow
 
 K, S = IdentifierKind, ResourceState
@@ -137,3 +138,21 @@ def test_registering_twice_is_registering_once(store: Store) -> None:
     with store.read() as session:
         assert len(list(resources.list_resources(session))) == 5
         assert len(resources.events(session, *TULPAR[0])) == 1
+
+
+def test_a_confirmed_sibling_goes_to_the_shop_and_the_last_word_counts(store: Store) -> None:
+    fill(store)
+    wall = ("a" * 64, 0)
+    fresh, known = (K.TELEGRAM, "tulpar_kz9"), TULPAR[0]
+    with store.begin("erlan") as session:
+        decide_link(session, LinkDecision(*wall, fresh, Verdict.SIBLING, known, "same stencil"))
+        decide_link(session, LinkDecision(*wall, (K.TELEGRAM, "berkut_zone"), Verdict.SIBLING, known))
+        decide_link(session, LinkDecision(*wall, (K.TELEGRAM, "berkut_zone"), Verdict.UNRELATED, known))
+    for wrong in (LinkDecision(*wall, fresh, Verdict.SAME, known), LinkDecision(*wall, fresh, Verdict.SAME, (K.ONION, "x"))):
+        with pytest.raises(TagtraceError), store.begin() as session:
+            decide_link(session, wrong)
+    with store.read() as session:
+        assert list(confirmed_siblings(session)) == [(known, fresh)]
+        owners = {record.value: record.shop_id for record in resources.list_resources(session)}
+        assert owners["tulpar_kz9"] == "A" and owners["berkut_zone"] == "B"
+        assert audit.verify_audit(session) is None

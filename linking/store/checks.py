@@ -98,7 +98,7 @@ def _rows(session: Session) -> Iterator[Finding]:
         yield Finding("rows", f"{count} {name}", count == 0)
 
 
-def _wrong_states() -> Select[tuple[int]]:
+def _wrong_states() -> Select[int]:
     last = select(func.max(ResourceEventRow.id)).where(ResourceEventRow.resource_id == ResourceRow.id)
     agrees = exists().where(
         ResourceEventRow.id == last.correlate(ResourceRow).scalar_subquery(), ResourceEventRow.to_state == ResourceRow.state

@@ -89,7 +89,7 @@ def confirmed_siblings(session: Session) -> Iterator[tuple[Contact, Contact]]:
     rows = rows.join(ResourceRow, ResourceRow.id == DecisionRow.resource_id).where(DecisionRow.subject == "link")
     last: dict[tuple[Contact, Contact], str] = {}
     for kind, value, other_kind, other, verdict in session.execute(rows.order_by(DecisionRow.id)):
-        a, b = sorted([(IdentifierKind(kind), value), (IdentifierKind(other_kind), other)])
+        a, b = sorted([(IdentifierKind(str(kind)), str(value)), (IdentifierKind(other_kind), other)])
         last[a, b] = verdict
     yield from (pair for pair, verdict in last.items() if verdict == Verdict.SIBLING and pair[0] != pair[1])
 

@@ -131,11 +131,11 @@ def _take_batch(session: Session, batch: list[ListedRow], report: ImportReport, 
             new.append(_resource(row, shop))
         owners[contact] = (number, shop)
     # The plain table: a million rows need no objects.
-    table = ResourceRow.__table__
+    table = ResourceRow.metadata.tables[ResourceRow.__tablename__]
     if new:
         session.connection().execute(insert(table), new)
     if adopted:
-        changed = {"shop_id": bindparam("shop"), "status": bindparam("said"), "first_seen": bindparam("seen")}
+        changed: dict[str, Any] = {"shop_id": bindparam("shop"), "status": bindparam("said"), "first_seen": bindparam("seen")}
         session.connection().execute(update(table).where(table.c.id == bindparam("number")).values(changed), adopted)
 
 
@@ -164,8 +164,8 @@ def _shops(session: Session, batch: list[ListedRow], report: ImportReport) -> di
     new = [{"id": shop, "name": name, **made} for shop, name in names.items() if shop not in known]
     insert_missing(session, ShopRow, new)
     report.new_shops += len(new)
-    for shop, row in known.items():
-        if names[shop] and not row.name:
+    for shop, listed in known.items():
+        if names[shop] and not listed.name:
             session.execute(update(ShopRow).where(ShopRow.id == shop).values(name=names[shop]))
     return {shop: (known[shop].redirect or shop) if shop in known else shop for shop in names}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from ...contract import IdentifierKind, Resource, TagtraceError
@@ -151,9 +151,7 @@ def list_resources(
     limit: int | None = None,
 ) -> Iterator[ResourceRecord]:
     """Resources in the order of kind and value, as a stream; with ``shop_id`` those of one shop."""
-    rows: Select[tuple[ResourceRow, str | None]] = select(ResourceRow, ShopRow.name).outerjoin(
-        ShopRow, ShopRow.id == ResourceRow.shop_id
-    )
+    rows = select(ResourceRow, ShopRow.name).outerjoin(ShopRow, ShopRow.id == ResourceRow.shop_id)
     if state is not None:
         rows = rows.where(ResourceRow.state == state)
     if kind is not None:
@@ -185,7 +183,7 @@ def iter_listed(session: Session) -> Iterator[Resource]:
     for kind_name, value, shop_id, name, status, state in session.execute(rows.execution_options(yield_per=_BATCH)):
         kind = IdentifierKind(kind_name)
         if not protection.covers(kind, value):
-            yield Resource(kind, value, shop_id, name, status if state == ResourceState.IDENTIFIED else state)
+            yield Resource(kind, value, str(shop_id), name, status if state == ResourceState.IDENTIFIED else state)
 
 
 def load_register(session: Session) -> Shops:

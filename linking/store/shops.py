@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TextIO
@@ -175,7 +175,7 @@ def export_shops(session: Session, out: TextIO) -> int:
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def _decide(session: Session, shop_id: str, verdict: str, why: str, details: dict[str, object]) -> None:
+def _decide(session: Session, shop_id: str, verdict: str, why: str, details: Mapping[str, object]) -> None:
     session.add(
         DecisionRow(
             at=datetime.now(UTC),
@@ -184,6 +184,6 @@ def _decide(session: Session, shop_id: str, verdict: str, why: str, details: dic
             verdict=verdict,
             why=why,
             shop_id=shop_id,
-            details=details,
+            details=dict(details),
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from ...contract import Flag, IdentifierKind
@@ -26,7 +26,7 @@ def seen_adverts(session: Session, adverts: Collection[int] | None = None) -> It
     """The adverts of the latest analyses (those with these numbers, or all), with what each shows; unsure and protected
     contacts are left out, and a misread counts as what it is a misread of."""
     protection = load_protection(session)
-    rows: Select[tuple[int, str, int, str | None, str, str, list[object], str | None, str | None, str | None]] = (
+    rows = (
         select(
             AdvertRow.id,
             PhotoRow.sha256,
@@ -52,9 +52,8 @@ def seen_adverts(session: Session, adverts: Collection[int] | None = None) -> It
     if adverts is not None:
         rows = rows.where(AdvertRow.id.in_(adverts))
     current, name, cluster, contacts = None, "", "", set[Contact]()
-    for number, sha256, place, found, kind, value, flags, outcome, other_kind, other in session.execute(
-        rows.execution_options(yield_per=_BATCH)
-    ):
+    for row in session.execute(rows.execution_options(yield_per=_BATCH)):
+        number, sha256, place, found, kind, value, flags, outcome, other_kind, other = row
         if number != current:
             if current is not None:
                 yield SeenAdvert(name, cluster, tuple(sorted(contacts)))
