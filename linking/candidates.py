@@ -51,7 +51,7 @@ class IndexSettings:
 
     deletions_up_to: int = 24
     """Skeletons up to this long are indexed with each of their shapes taken out."""
-    far_up_to: int = 20
+    far_up_to: int = 16
     """Values read whose skeletons are up to this long are looked up to two edits away; longer ones to one, and by n-grams."""
     gram: int = 4
     """Length of the n-grams of skeletons up to ``deletions_up_to``: every one; …"""
@@ -63,14 +63,14 @@ class IndexSettings:
     """So many of the values read are looked at; the first of them by n-grams and up to two edits away, too."""
     most_near: int = 2000
     """Rows taken from the neighbourhood at most, the nearest first."""
-    most_gram_rows: int = 6000
+    most_gram_rows: int = 4000
     """Entries of n-grams looked through at most, the rarest n-grams first …"""
     most_gram_found: int = 400
     """… of which those with the most n-grams in common are ranked."""
     most_siblings: int = 200
     """Rows of one stem looked at, at most …"""
-    siblings_kept: int = 10
-    """… of which so many are among the candidates, however many others are nearer."""
+    siblings_share: float = 0.1
+    """… of which so many are among the candidates, as a share of their limit, however many others are nearer."""
     part_ratio: int = 8
     """A part is merged into the one before it when that is less than so many times its size."""
     rank: RankSettings = field(default_factory=RankSettings)
@@ -167,20 +167,20 @@ class CandidateIndex:
             return []
         query = _query(kind, tuple(wanted), self.settings)
         near, kin = self._collect(query)
-        near = distinct(np.concatenate(near))
-        kin = np.concatenate(kin)
         if self._removed is not None:
             near, kin = (rows[~self._gone(rows)] for rows in (near, kin))
         ordered = self._ranked(query, near)
         # Siblings are wanted for their shop, not for their likeness: a few have their places, more only where there is room.
         siblings = self._ranked(query, kin[~np.isin(kin, ordered)], far=True)
-        kept = max(limit - len(siblings), limit - self.settings.siblings_kept)
-        head = ordered[:kept]
+        places = min(len(siblings), int(self.settings.siblings_share * limit))
+        head = ordered[: limit - places]
         return [*head, *siblings[: limit - len(head)]]
 
-    def _collect(self, query: Query) -> tuple[list[Rows], list[Rows]]:
+    def _collect(self, query: Query) -> tuple[Rows, Rows]:
+        """The rows that keys lead to: those near the values read, ascending, and those of their stems."""
         settings = self.settings
-        near, kin = [], []
+        near: list[Rows] = []
+        kin: list[Rows] = []
         for part in self.parts:
             close = part.near.rows(query.close, settings.most_near)
             far = part.near.rows(query.far, settings.most_near - len(close))
@@ -188,7 +188,7 @@ class CandidateIndex:
             for hashes in query.grams:
                 near.append(part.wide.most_common(hashes, settings.most_gram_rows, settings.most_gram_found) + part.start)
             kin.append(part.wide.first(query.stems, settings.most_siblings) + part.start)
-        return near, kin
+        return distinct(np.concatenate(near)), np.concatenate(kin)
 
     def _gone(self, rows: Rows) -> NDArray[np.bool_]:
         assert self._removed is not None

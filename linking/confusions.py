@@ -99,8 +99,8 @@ def costs(table: Confusions, settings: CostSettings | None = None) -> Costs:
     """-log of the smoothed share of each confusion among the readings of the painted character."""
     settings = settings or CostSettings()
     counts = np.full((CODES, CODES), settings.unseen)
-    for painted, read in LOOKALIKES.split():
-        counts[code_of(painted), code_of(read)] = settings.lookalike
+    for pair in LOOKALIKES.split():
+        counts[code_of(pair[0]), code_of(pair[1])] = settings.lookalike
     for (painted, read), count in table.substituted.items():
         counts[code_of(painted), code_of(read)] += count
     seen = np.ones(CODES)
@@ -154,13 +154,16 @@ def read_confusions(path: Path) -> Confusions:
     """Read a file that ``toml_text`` wrote; raises ``BrokenInstallationError`` naming it when it is missing or wrong."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-        single = {name: {str(k): int(v) for k, v in data[name].items()} for name in ("seen", "deleted", "inserted")}
-        double = {name: {_pair(k): int(v) for k, v in data[name].items()} for name in ("substituted", "merged", "split")}
+        seen, deleted, inserted = ({str(k): int(v) for k, v in data[name].items()} for name in ("seen", "deleted", "inserted"))
+        substituted, merged, split = (
+            {_pair(k): int(v) for k, v in data[name].items()} for name in ("substituted", "merged", "split")
+        )
         shares = tuple(float(share) for share in data["shares"])
-        return Confusions(**single, **double, shares=shares, lines=int(data["lines"]), recogniser=str(data["recogniser"]))
+        lines, recogniser = int(data["lines"]), str(data["recogniser"])
     except (OSError, UnicodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"{path}: not a table of confusions ({error!r}); restore it or run `tagtrace train confusions`"
         raise BrokenInstallationError(message) from error
+    return Confusions(seen, substituted, deleted, inserted, merged, split, shares, lines, recogniser)
 
 
 def _pair(text: str) -> tuple[str, str]:

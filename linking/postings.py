@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +22,16 @@ _MOST_SCANNED = 40_000
 
 Words = NDArray[np.uint64]
 Rows = NDArray[np.int64]
+Integer = TypeVar("Integer", np.int64, np.uint64)
 
 
-def distinct(rows: Rows) -> Rows:
-    """The distinct rows, ascending (on a few thousand, sorting is faster than the hash table of ``np.unique``)."""
+def distinct(rows: NDArray[Integer]) -> NDArray[Integer]:
+    """The distinct values, ascending (on a few thousand, sorting is faster than the hash table of ``np.unique``)."""
     ordered = np.sort(rows)
     return ordered[_firsts(ordered)]
 
 
-def _firsts(ordered: Rows) -> Rows:
+def _firsts(ordered: NDArray[Integer]) -> Rows:
     """Where in a sorted array each distinct value begins."""
     if not len(ordered):
         return np.zeros(0, np.int64)

@@ -162,6 +162,17 @@ def test_thousands_of_one_generic_stem_do_not_crowd_out_what_is_nearer() -> None
     assert 2345 in found[:3]
 
 
+def test_siblings_never_take_the_places_of_nearer_ones_when_few_are_asked_for() -> None:
+    values = [
+        f"burkit_sapar_{ending}"
+        for ending in ("1", "almaty_new_reserve", "shym_official_bot", "astana_77777", "reserve_info_bot")
+    ]
+    for limit in range(1, 6):
+        found = index_of(values).find(TG, ["burkit_sapar_7"], limit=limit)
+        assert len(found) == limit
+        assert found[0] == 0
+
+
 def test_limit_and_empty_registers() -> None:
     assert CandidateIndex.build([], []).find(TG, ["tulpar"]) == []
     index = index_of(["tulpar_kz1", "tulpar_kz2", "tulpar_kz3"])
