@@ -217,7 +217,9 @@ def extract_features(image: Image, quad: Quad, settings: FeatureSettings = EXTRA
     points = np.array([f.pt for f in found], np.float32)
     kept = _strongest(points, np.array([f.response for f in found]), inner, settings)
     limits = np.array([width, height], np.float32)
-    return AdvertFeatures(np.clip(points[kept] + 0.5, 0, limits), hashed(vectors[kept]), width, height, inner, quad)
+    return AdvertFeatures(
+        np.clip(points[kept] + 0.5, 0, limits), hashed(np.asarray(vectors[kept], np.float32)), width, height, inner, quad
+    )
 
 
 def _strongest(
