@@ -53,27 +53,30 @@ class LineRead:
 def count(pairs: Iterable[tuple[str, str]], settings: CountSettings | None = None) -> Confusions:
     """The confusions in (painted, read) pairs of texts as they are, and the shares of errors in them."""
     settings = settings or CountSettings()
-    counts: dict[str, Counter[str]] = {name: Counter() for name in ("seen", "deleted", "inserted")}
-    double: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in ("substituted", "merged", "split")}
+    seen: Counter[str] = Counter()
+    deleted: Counter[str] = Counter()
+    inserted: Counter[str] = Counter()
+    pairs_of: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in ("substituted", "merged", "split")}
     shares, lines = [], 0
     for painted, read in ((folded(p), folded(r)) for p, r in pairs):
         edits = Levenshtein.distance(painted, read)
         if not painted or edits > settings.most_errors * len(painted):
             continue
         lines += 1
-        counts["seen"].update(painted)
+        seen.update(painted)
         if edits:
             shares.append(edits / len(painted))
         for left, right in _changes(painted, read):
             if len(left) == 2 and len(right) == 1:
-                double["merged"][left, right] += 1
+                pairs_of["merged"][left, right] += 1
             elif len(left) == 1 and len(right) == 2:
-                double["split"][left, right] += 1
+                pairs_of["split"][left, right] += 1
             else:
-                double["substituted"].update(zip(left, right, strict=False))
-                counts["deleted"].update(left[len(right) :])
-                counts["inserted"].update(right[len(left) :])
-    return Confusions(**counts, **double, shares=tuple(sorted(shares)), lines=lines)
+                pairs_of["substituted"].update(zip(left, right, strict=False))
+                deleted.update(left[len(right) :])
+                inserted.update(right[len(left) :])
+    substituted, merged, split = pairs_of.values()
+    return Confusions(seen, substituted, deleted, inserted, merged, split, tuple(sorted(shares)), lines)
 
 
 def contact_shares(lines: Iterable[LineRead], settings: CountSettings | None = None) -> tuple[float, ...]:
