@@ -66,7 +66,7 @@ class IndexSettings:
     most_gram_rows: int = 4000
     """Entries of n-grams looked through at most, the rarest n-grams first …"""
     most_gram_found: int = 400
-    """… of which those with the most n-grams in common are ranked."""
+    """… of which those with the most telling n-grams in common are ranked."""
     most_siblings: int = 200
     """Rows of one stem looked at, at most …"""
     siblings_share: float = 0.1
@@ -186,7 +186,7 @@ class CandidateIndex:
             far = part.near.rows(query.far, settings.most_near - len(close))
             near += [close + part.start, far + part.start]
             for hashes in query.grams:
-                near.append(part.wide.most_common(hashes, settings.most_gram_rows, settings.most_gram_found) + part.start)
+                near.append(part.wide.most_telling(hashes, settings.most_gram_rows, settings.most_gram_found) + part.start)
             kin.append(part.wide.first(query.stems, settings.most_siblings) + part.start)
         return distinct(np.concatenate(near)), np.concatenate(kin)
 

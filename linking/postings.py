@@ -20,6 +20,10 @@ _MOST_BUCKET_BITS = 25
 _MOST_SCANNED = 40_000
 """Entries that one look-up reads at most; the keys with the most rows are left out first."""
 
+_WORTH_BITS = 16
+_WORTH_STEPS = 1000.0
+"""Steps per nat in which the worth of a hash is kept, in so many bits."""
+
 Words = NDArray[np.uint64]
 Rows = NDArray[np.int64]
 Integer = TypeVar("Integer", np.int64, np.uint64)
@@ -113,21 +117,30 @@ class Postings:
         owner = np.repeat(np.arange(len(sizes)), sizes)
         return self.entries[np.arange(len(owner)) + (starts - before)[owner]], owner
 
-    def most_common(self, hashes: Words, scanned: int, most: int) -> Rows:
-        """The rows that have the most of the hashes, looking through ``scanned`` entries, those of the rarest hashes first."""
+    def most_telling(self, hashes: Words, scanned: int, most: int) -> Rows:
+        """The ``most`` rows that share the most telling of the hashes, ascending.
+
+        ``scanned`` entries are looked through at most, those of the rarest hashes first. A hash tells the more the fewer entries
+        have it: the logarithm of all entries for each of its own (inverse document frequency).
+        """
         if not len(hashes) or not len(self.entries):
             return np.zeros(0, np.int64)
         starts, sizes = self._spans(hashes)
         order = np.argsort(sizes, kind="stable")
         order = order[np.cumsum(sizes[order]) <= scanned]
-        entries, _ = self._taken(starts[order], sizes[order])
-        rows = np.sort((entries & _ROW_MASK).astype(np.int64))
+        entries, owner = self._taken(starts[order], sizes[order])
+        if not len(entries):
+            return np.zeros(0, np.int64)
+        worth = np.log(len(self.entries) / np.maximum(sizes[order], 1)) * _WORTH_STEPS
+        # Row and worth in one word: one sort brings the entries of each row together.
+        ordered = np.sort((entries & _ROW_MASK) << np.uint64(_WORTH_BITS) | worth.astype(np.uint64)[owner])
+        rows = (ordered >> np.uint64(_WORTH_BITS)).astype(np.int64)
         first = _firsts(rows)
         rows = rows[first]
         if len(rows) <= most:
             return rows
-        counts = np.diff(np.append(first, len(entries)))
-        return rows[np.argsort(-counts, kind="stable")[:most]]
+        total = np.add.reduceat((ordered & np.uint64(2**_WORTH_BITS - 1)).astype(np.int64), first)
+        return np.sort(rows[np.argsort(-total, kind="stable")[:most]])
 
     def first(self, hashes: Words, most: int) -> Rows:
         """The distinct rows of the hashes, the first ``most`` of each."""
