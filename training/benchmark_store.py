@@ -105,12 +105,13 @@ class World:
             groups = [[self.seen(wall) for _ in range(self._times())] for wall in walls]
             loose = [self.sighting(contact, None) for group in groups for _ in group if self.draw.random() < 0.15]
             wall_clusters = [_settle(made, numbers, group, Target.PLACED, settings) for group in groups]
-            if len(walls) == 1 and loose:
-                for one in loose:
+            for number, one in enumerate(loose):
+                if len(walls) == 1:
                     _settle(made, numbers, [one], Target.ONE, settings, wall_clusters[0])
-            else:
-                for one in loose:
+                else:
                     _settle(made, numbers, [one], Target.ALONE, settings)
+                # The first two stand for the others in every question.
+                made.records[-1].spare = number > 1
         return made
 
     def _walls_of(self, contact: tuple[IdentifierKind, str]) -> list[_Wall]:

@@ -32,8 +32,8 @@ from .cluster_tables import (
 )
 from .tables import Base
 
-_PAGE = 64
-"""Placed sightings of a contact brought in at once, when it is asked where that contact is seen."""
+_PAGE = 8
+"""Placed sightings of a contact brought in at first, when it is asked where that contact is seen."""
 _MOST_IN = 500
 """Most values in one IN list: databases take only so many parameters."""
 
@@ -52,6 +52,10 @@ _COPIES = text(
     "SELECT DISTINCT own.sighting FROM unnest(CAST(:bands AS integer[]), CAST(:hashes AS bigint[])) AS wanted (band, hash) "
     "JOIN sighting_bands AS own ON own.band = wanted.band "
     "WHERE bit_count(CAST(own.hash # wanted.hash AS bit(64))) <= :bits"
+)
+_FIRST_PAGES = text(
+    "SELECT wanted.wall, first.sighting FROM unnest(CAST(:walls AS bigint[])) AS wanted (wall), "
+    "LATERAL (SELECT sighting FROM sighting_looks WHERE wall = wanted.wall ORDER BY sighting LIMIT :page) AS first"
 )
 
 
@@ -73,7 +77,7 @@ class SqlShelf(Shelf):
         self.stored_bundles: dict[int, dict[str, Any]] = {}
         self.stored_clusters: dict[str, dict[str, Any]] = {}
         self._have: set[tuple[object, ...]] = set()
-        self._pages: dict[int, int] = {}
+        self._pages: dict[int, tuple[int, int]] = {}
 
     def draft(self) -> Shelf:
         """A second look at the same rows, on which changes are tried and never saved."""
@@ -100,6 +104,7 @@ class SqlShelf(Shelf):
                 if item.sighting.features is not None and item.evidence.contacts:
                     unread.update(areas)
         self._bring_slots(slots)
+        self._bring_walls(sorted({rows.wall(look) for item in fresh if item.spot is None for look in item.evidence.looks}))
         self._bring_pictured(unread, 2)
         values = {item.sighting.picture_hash for item in fresh if item.sighting.picture_hash is not None}
         self._bring_copies(values, self.settings.picture_bits)
@@ -229,19 +234,29 @@ class SqlShelf(Shelf):
 
     def _fetch_walls(self, look: Contact) -> bool:
         number = rows.wall(look)
-        last = self._pages.get(number, 0)
-        if last < 0:
+        last, page = self._pages.get(number, (0, _PAGE))
+        if not page:
             return False
-        near = (
-            select(_LOOKS.c.sighting)
-            .where(_LOOKS.c.wall == number, _LOOKS.c.sighting > last)
-            .order_by(_LOOKS.c.sighting)
-            .limit(_PAGE)
-        )
-        ids = list(self.session.scalars(near))
+        near = select(_LOOKS.c.sighting).where(_LOOKS.c.wall == number, _LOOKS.c.sighting > last)
+        ids = list(self.session.scalars(near.order_by(_LOOKS.c.sighting).limit(page)))
         self._bring(_SIGHTINGS.c.id, ids)
-        self._pages[number] = ids[-1] if len(ids) == _PAGE else -1
+        self._turn(number, ids, page)
         return bool(ids)
+
+    def _turn(self, number: int, ids: Sequence[int], page: int) -> None:
+        """Note where the next page of a look begins; pages grow, as two places tell enough mostly, and all are needed seldom."""
+        self._pages[number] = (ids[-1], 4 * page) if len(ids) == page else (0, 0)
+
+    def _bring_walls(self, numbers: Sequence[int]) -> None:
+        """Bring in the first page of where each of these looks is seen."""
+        if not self._postgresql or not numbers:
+            return
+        found: dict[int, list[int]] = {number: [] for number in numbers}
+        for number, sighting in self.session.execute(_FIRST_PAGES, {"walls": list(found), "page": _PAGE}):
+            found[number].append(sighting)
+        self._bring(_SIGHTINGS.c.id, sorted({sighting for ids in found.values() for sighting in ids}))
+        for number, ids in found.items():
+            self._turn(number, sorted(ids), _PAGE)
 
     def _fetch_loose(self, looks: Collection[Contact], targets: Collection[Target]) -> None:
         self._bring_slots(rows.slot(look, 0) for look in looks)
