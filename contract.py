@@ -81,6 +81,8 @@ class Flag(StrEnum):
     """A valid Telegram name that cannot be registered in the normal way (too short or a reserved beginning)."""
     JOINED = "joined"
     """Put together from several lines or from spaced or dotted pieces."""
+    TOGETHER = "together"
+    """Read from several photos together, or confirmed by another wall: this photo alone does not show it surely."""
     UNSURE = "unsure"
     """Below the confidence from which on its kind is reported: kept for a register or other photos to confirm, or dropped."""
     OBSOLETE = "obsolete"

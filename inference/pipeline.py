@@ -23,7 +23,7 @@ class PipelineSettings:
 
     photos_at_once: int = 1
     """Photos given to the models together; more pays on accelerators only."""
-    min_line_confidence: float = 0.25
+    min_line_confidence: float = 0.2
     """Least confidence of the detector in a text line."""
     min_reading_confidence: float = 0.15
     """Lines read with less confidence are unreadable: they are dropped."""

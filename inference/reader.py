@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..contract import Detector, Image, Line, ModelInfo, Quad, Reading, Recogniser, Region, RegionKind
 from ..models import geometry
@@ -30,12 +31,18 @@ class ReaderSettings:
     """Margins of the second crop of a line that the first left in doubt."""
     second_below: float = 0.985
     """Confidence of the first reading below which a line is looked at a second time."""
-    edge_steps: int = 2
-    """A letter seen in so many time steps at an end of the crop shows that the line goes on there."""
-    stretch: float = 1.6
+    edge_steps: int = 6
+    """A letter seen in so many time steps at an end of the crop may mean that the line goes on there."""
+    stretch: float = 2.0
     """How much further such a line is looked at, as a share of its height."""
-    stretches: int = 2
+    stretches: int = 3
     """How often a line is made longer at most."""
+    stretched_confidence: float = 0.95
+    """A longer reading is kept when it is at least this many times as confident as the one before."""
+    letter_share: float = 0.4
+    """Half a letter's width, as a share of the line's height: a longer line ends so far beyond its outermost letters."""
+    same_line: float = 0.7
+    """A line of which this share lies within one that says more is a part of it."""
     min_side_px: float = 2.0
     """Regions thinner than this hold nothing that could be read."""
 
@@ -71,8 +78,17 @@ class TagtraceReader:
             for region in lines:
                 quad, reading = next(read)
                 members.append(Line(geometry.turn(quad, 180) if reading.flipped else quad, region.confidence, reading))
-            out.append((members, [region for region in regions if region.kind is RegionKind.CODE]))
+            out.append((self._whole(members), [region for region in regions if region.kind is RegionKind.CODE]))
         return out
+
+    def _whole(self, lines: Sequence[Line]) -> list[Line]:
+        """The lines without those that lie within a longer one: two boxes on one line may both have grown to all of it."""
+        ranked = sorted(range(len(lines)), key=lambda n: (-len(lines[n].reading.text.strip()), n))
+        kept: list[int] = []
+        for n in ranked:
+            if all(geometry.share_within(lines[n].quad, lines[k].quad) < self._settings.same_line for k in kept):
+                kept.append(n)
+        return [lines[n] for n in sorted(kept)]
 
     def _is_line(self, region: Region) -> bool:
         return region.kind is RegionKind.LINE and min(geometry.size(region.quad)) >= self._settings.min_side_px
@@ -98,21 +114,43 @@ class TagtraceReader:
             start, end = self._touches(reading)
             if start or end:
                 reach = settings.stretch * geometry.size(quad)[1]
-                longer[n] = geometry.lengthen(quad, reach * start, reach * end)
-        crops = [self._cut(images[n], quad, settings.margin_along, settings.margin_across) for n, quad in longer.items()]
-        for (n, quad), reading in zip(longer.items(), self._recogniser.read(crops) if crops else [], strict=True):
-            if len(reading.text.strip()) > len(read[n][1].text.strip()):
-                read[n] = (quad, reading)
+                longer[n] = geometry.lengthen(quad, reach * start, reach * end), (reach * start, reach * end)
+        crops = [self._cut(images[n], quad, settings.margin_along, settings.margin_across) for n, (quad, _) in longer.items()]
+        for (n, (quad, grown)), reading in zip(longer.items(), self._recogniser.read(crops) if crops else [], strict=True):
+            before = read[n][1]
+            surer = reading.confidence >= settings.stretched_confidence * before.confidence
+            if surer and len(reading.text.strip()) > len(before.text.strip()):
+                read[n] = (self._around_letters(quad, grown, reading), reading)
 
     def _touches(self, reading: Reading) -> tuple[bool, bool]:
-        """Whether letters are seen at the very start and end of the region (not of the text, where that is upside down)."""
-        if reading.log_probs is None or not reading.text:
+        """Whether letters are seen near the start and end of the region (not of the text, where that is upside down)."""
+        seen = _letters(reading)
+        if not seen.any():
             return False, False
-        seen = reading.log_probs[:, 0] < np.log(0.5)
-        ends = bool(seen[: self._settings.edge_steps].any()), bool(seen[-self._settings.edge_steps :].any())
-        return ends[::-1] if reading.flipped else ends
+        return bool(seen[: self._settings.edge_steps].any()), bool(seen[-self._settings.edge_steps :].any())
+
+    def _around_letters(self, quad: Quad, grown: tuple[float, float], reading: Reading) -> Quad:
+        """``quad`` with its ends drawn in to its outermost letters, by no more than they have ``grown`` (start, end; pixels)."""
+        seen = np.flatnonzero(_letters(reading))
+        steps = len(reading.log_probs) if reading.log_probs is not None else 0
+        if not len(seen) or not steps:
+            return quad
+        length, height = geometry.size(quad)
+        whole = length + 2 * self._settings.margin_along * height
+        pad = (self._settings.margin_along + self._settings.letter_share) * height
+        start = float(seen[0] + 0.5) / steps * whole - pad
+        end = float(steps - seen[-1] - 0.5) / steps * whole - pad
+        return geometry.lengthen(quad, -min(max(start, 0.0), grown[0]), -min(max(end, 0.0), grown[1]))
 
     def _cut(self, image: Image, quad: Quad, along: float, across: float) -> Image:
         height = geometry.size(quad)[1]
         wider = geometry.expand(quad, along * height, across * height)
         return geometry.warp(image, wider, self._settings.crop_height_px, self._settings.crop_max_width_px)
+
+
+def _letters(reading: Reading) -> NDArray[np.bool_]:
+    """Per time step, along the crop as it was cut, whether a letter is seen there; empty where the recogniser does not tell."""
+    if reading.log_probs is None or not reading.text:
+        return np.zeros(0, np.bool_)
+    seen = reading.log_probs[:, 0] < np.log(0.5)
+    return seen[::-1] if reading.flipped else seen

@@ -1,15 +1,34 @@
-"""From the analyses of all photos to results: who the shops are, and which photos show the same advert."""
+"""From the analyses of all photos to results: which photos show the same advert, what they say together, who the shops are.
+
+An advert that several photos show is read from all of them (``linking.together``). What one photo alone leaves in doubt is
+reported when the register, the other photos of the advert, or the same contact on another wall confirms it, and dropped else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from ..contract import Advert, Analysis, Failure, Flag, Identifier, Link, Outcome
+from rapidfuzz.distance import Levenshtein
+
+from ..contract import Advert, Analysis, Failure, Flag, Identifier, IdentifierKind, Link, Outcome, Placement
+from ..inference.identifiers import ExtractSettings
+from ..linking.agreement import AgreementSettings, agree
 from ..linking.clusters import ClusterSettings, Sighting, box_of, place
+from ..linking.features import AdvertFeatures
+from ..linking.pictures import distance
 from ..linking.shops import LinkSettings, Shops, advert_shop, link_advert
+from ..linking.together import ClusterReadSettings, read_photos
 from .inputs import Item
 from .records import AdvertResult, Json, PhotoResult, analysis_from_json
+
+Spot = tuple[int, int]
+"""An advert of the run: the number of its photo and its number in it."""
+_RIVALS = 0.5
+"""Least similarity (1 - edit distance / length) of two readings of one contact."""
+FeaturesOf = Callable[[str, int], AdvertFeatures | None]
+"""The picture features of an advert by the SHA-256 of its photo and its number in it; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +37,9 @@ class PlacingSettings:
 
     confirmed_from: float = 0.9
     """Probability of a link ``same`` from which on the register confirms an unsure identifier."""
+    extract: ExtractSettings = field(default_factory=lambda: ExtractSettings(unsure_from=0.25))
+    """How sure an identifier has to be, of one photo or of several."""
+    agreement: AgreementSettings = field(default_factory=AgreementSettings)
 
 
 def analysis_of(item: Item, record: Json | None) -> tuple[Analysis, int | None]:
@@ -50,52 +72,135 @@ def place_all(
     links: LinkSettings,
     clusters: ClusterSettings,
     placing: PlacingSettings | None = None,
+    features_of: FeaturesOf | None = None,
 ) -> list[PhotoResult]:
-    """Link every identifier and cluster every advert of the run; one result per analysis, in order.
-
-    Unsure identifiers stay only where the register confirms them: see ``PlacingSettings``.
-    """
+    """Cluster the adverts of a run, read each cluster together, link the identifiers; one result per analysis, in order."""
     placing = placing or PlacingSettings()
-    decided = [[_linked(advert, shops, links, placing) for advert in analysis.adverts] for analysis, _ in analyses]
-    analyses = [
-        (replace(analysis, adverts=tuple(advert for advert, _ in found)), shape)
-        for (analysis, shape), found in zip(analyses, decided, strict=True)
-    ]
-    linked = [[links_of for _, links_of in found] for found in decided]
-    sightings = [
-        Sighting(
-            photo=analysis.sha256,
-            advert=index,
-            identifiers=advert.identifiers,
-            shop_id=advert_shop(linked[number][index]),
-            lat=analysis.lat,
-            lon=analysis.lon,
-            picture_hash=picture_hash,
-            box=box_of(advert.quad, analysis.width, analysis.height),
-        )
-        for number, (analysis, picture_hash) in enumerate(analyses)
-        for index, advert in enumerate(analysis.adverts)
-    ]
-    placements = iter(place(sightings, clusters))
+    spots = [(n, i) for n, (analysis, _) in enumerate(analyses) for i in range(len(analysis.adverts))]
+    adverts = {(n, i): analyses[n][0].adverts[i] for n, i in spots}
+    first = {spot: link_advert(advert, shops, links) for spot, advert in adverts.items()}
+    sightings = [_sighting(analyses[n], i, first[n, i], features_of) for n, i in spots]
+    placements = dict(zip(spots, place(sightings, clusters), strict=True))
+    hashes = {spot: analyses[spot[0]][1] for spot in spots}
+    read = _read_clusters(adverts, placements, hashes, clusters, placing)
+    supported = agree(list(_by_wall(read, placements).values()), placing.agreement)
+    found = {spot: _reported(replace(adverts[spot], identifiers=read[spot]), shops, links, placing, supported) for spot in spots}
     return [
         PhotoResult(
-            analysis,
+            replace(analysis, adverts=tuple(found[n, i][0] for i in range(len(analysis.adverts)))),
             picture_hash,
-            tuple(AdvertResult(advert, linked[number][index], next(placements)) for index, advert in enumerate(analysis.adverts)),
+            tuple(AdvertResult(*found[n, i], placements[n, i]) for i in range(len(analysis.adverts))),
         )
-        for number, (analysis, picture_hash) in enumerate(analyses)
+        for n, (analysis, picture_hash) in enumerate(analyses)
     ]
 
 
-def _linked(advert: Advert, shops: Shops, settings: LinkSettings, placing: PlacingSettings) -> tuple[Advert, tuple[Link, ...]]:
+def _sighting(
+    analysed: tuple[Analysis, int | None], index: int, links: Sequence[Link], features_of: FeaturesOf | None
+) -> Sighting:
+    analysis, picture_hash = analysed
+    advert = analysis.adverts[index]
+    return Sighting(
+        photo=analysis.sha256,
+        advert=index,
+        identifiers=advert.identifiers,
+        shop_id=advert_shop(links),
+        lat=analysis.lat,
+        lon=analysis.lon,
+        picture_hash=picture_hash,
+        box=box_of(advert.quad, analysis.width, analysis.height),
+        taken_at=analysis.taken_at,
+        features=features_of(analysis.sha256, index) if features_of is not None else None,
+    )
+
+
+def _read_clusters(
+    adverts: Mapping[Spot, Advert],
+    placements: Mapping[Spot, Placement],
+    hashes: Mapping[Spot, int | None],
+    clusters: ClusterSettings,
+    placing: PlacingSettings,
+) -> dict[Spot, tuple[Identifier, ...]]:
+    """The identifiers of every advert: those of all photos of its cluster together, or its own where it is alone."""
+    members: dict[str, list[Spot]] = defaultdict(list)
+    for spot, placement in placements.items():
+        members[placement.cluster].append(spot)
+    settings = ClusterReadSettings(extract=placing.extract)
+    read = {spot: advert.identifiers for spot, advert in adverts.items()}
+    for group in members.values():
+        # Readers that tell no probabilities give nothing to add up.
+        if len({spot[0] for spot in group if _tells(adverts[spot])}) < 2:
+            continue
+        weights = [1.0 / sum(_copies(hashes[a], hashes[b], clusters) or a == b for b in group) for a in group]
+        reading = read_photos([adverts[spot] for spot in group], weights, None, settings)
+        for n, spot in enumerate(group):
+            if n not in reading.left_out:
+                read[spot] = _shared(adverts[spot].identifiers, reading.advert.identifiers)
+    return read
+
+
+def _tells(advert: Advert) -> bool:
+    return any(line.reading.log_probs is not None for line in advert.lines)
+
+
+def _copies(a: int | None, b: int | None, clusters: ClusterSettings) -> bool:
+    return a is not None and b is not None and distance(a, b) <= clusters.picture_bits
+
+
+def _shared(own: Sequence[Identifier], common: Sequence[Identifier]) -> tuple[Identifier, ...]:
+    """What all photos say of an advert, in terms of one of them; its own identifiers stay where the others say nothing."""
+    mine = {(item.kind, item.value): item for item in own}
+    out = []
+    for item in common:
+        held = mine.get((item.kind, item.value))
+        flags = {flag for flag in item.flags if flag is not Flag.JOINED}
+        if held is None or Flag.UNSURE in held.flags:
+            flags.add(Flag.TOGETHER)
+        places = (held.lines, held.codes) if held is not None else ((), ())
+        ordered = tuple(flag for flag in Flag if flag in flags)
+        out.append(replace(item, flags=ordered, lines=places[0], codes=places[1], raw=held.raw if held is not None else item.raw))
+    return (*out, *(item for item in own if not any(_rivals(item, other) for other in common)))
+
+
+def _rivals(own: Identifier, common: Identifier) -> bool:
+    """Whether two values may be readings of one contact, of which what all photos say is the better one."""
+    return own.kind is common.kind and Levenshtein.normalized_similarity(own.value, common.value) >= _RIVALS
+
+
+def _by_wall(read: Mapping[Spot, Sequence[Identifier]], placements: Mapping[Spot, Placement]) -> dict[str, list[Identifier]]:
+    walls: dict[str, list[Identifier]] = defaultdict(list)
+    for spot in read:
+        walls[placements[spot].cluster].extend(read[spot])
+    return walls
+
+
+def _reported(
+    advert: Advert,
+    shops: Shops,
+    settings: LinkSettings,
+    placing: PlacingSettings,
+    supported: Mapping[tuple[IdentifierKind, str], float],
+) -> tuple[Advert, tuple[Link, ...]]:
     """An advert with the identifiers that are to be reported, and their links."""
-    found = link_advert(advert, shops, settings)
+    agreed = replace(advert, identifiers=tuple(_agreed(item, supported, placing) for item in advert.identifiers))
+    found = link_advert(agreed, shops, settings)
     kept = [
         (_confirmed(identifier, link), link)
-        for identifier, link in zip(advert.identifiers, found, strict=True)
+        for identifier, link in zip(agreed.identifiers, found, strict=True)
         if Flag.UNSURE not in identifier.flags or (link.outcome is Outcome.SAME and link.probability >= placing.confirmed_from)
     ]
     return replace(advert, identifiers=tuple(identifier for identifier, _ in kept)), tuple(link for _, link in kept)
+
+
+def _agreed(
+    identifier: Identifier, supported: Mapping[tuple[IdentifierKind, str], float], placing: PlacingSettings
+) -> Identifier:
+    """An identifier with the confidence that other walls lend it."""
+    confidence = max(identifier.confidence, supported.get((identifier.kind, identifier.value), 0.0))
+    if Flag.UNSURE not in identifier.flags or confidence < placing.extract.least(identifier.kind):
+        return identifier
+    flags = tuple(flag for flag in Flag if flag in {*identifier.flags, Flag.TOGETHER} - {Flag.UNSURE})
+    return replace(identifier, confidence=confidence, flags=flags)
 
 
 def _confirmed(identifier: Identifier, link: Link) -> Identifier:

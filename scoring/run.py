@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..contract import Analysis, ExitCode, Failure, TagtraceError
+from ..linking.features import AdvertFeatures
 from ..linking.shops import Shops, load_shops
 from .build import check_reader
 from .files import explained, locked, write_atomically
 from .inputs import Item, collect, digest
 from .journal import Journal
-from .placing import analysis_of, place_all
+from .placing import PlacingSettings, analysis_of, place_all
 from .pool import WorkerPool
 from .progress import ProgressView, SilentView
 from .records import PhotoResult
 from .settings import ScoreSettings, fingerprint
-from .worker import Ready, Task, WorkerSpec, annotation_path, crop_path, derive
+from .worker import Ready, Task, WorkerSpec, annotation_path, crop_path, derive, features_path
 from .writers import ANNOTATED, FORMATS, WRITERS, Batch
 
 WORK_FOLDER = ".tagtrace"
@@ -100,6 +101,7 @@ class _Run:
         self._progress = progress
         self._work = request.out / WORK_FOLDER
         self._crops = self._work / "crops"
+        self._features = self._work / "features"
         self._annotations = request.out / ANNOTATED_FOLDER
         self._hashes: dict[int, str] = {}
         self._failures: dict[int, Failure] = {}
@@ -117,6 +119,7 @@ class _Run:
             threads=max(1, available_cores() // self._workers),
             crops=self._crops if "report" in self._request.formats else None,
             annotations=self._annotations if ANNOTATED in self._request.formats else None,
+            features=self._features,
         )
         with locked(self._work):
             return self._execute(begin, shops, items)
@@ -169,6 +172,7 @@ class _Run:
         if not self._request.resume:
             with explained(self._crops):
                 shutil.rmtree(self._crops, ignore_errors=True)
+                shutil.rmtree(self._features, ignore_errors=True)
             return 0
         self._finished = {sha for sha, record in journal.records.items() if record["failure"] is None}
         return sum(1 for number, item in enumerate(items) if self._hash(number, item) in self._finished)
@@ -206,7 +210,21 @@ class _Run:
         for number, item in enumerate(items):
             record = journal.records.get(self._hashes.get(number, ""))
             analyses.append(analysis_of(replace(item, failure=self._failures.get(number)), record))
-        return place_all(analyses, shops, self._settings.links, self._settings.clusters)
+        return place_all(
+            analyses,
+            shops,
+            self._settings.links,
+            self._settings.clusters,
+            PlacingSettings(self._settings.confirmed_from, self._settings.pipeline.extract),
+            self._features_of,
+        )
+
+    def _features_of(self, sha256: str, advert: int) -> AdvertFeatures | None:
+        """The picture features that a worker left; None where it could not."""
+        try:
+            return AdvertFeatures.from_bytes(features_path(self._features, sha256, advert).read_bytes())
+        except (OSError, ValueError, TagtraceError):
+            return None
 
     def _write(self, items: Sequence[Item], results: Sequence[PhotoResult], shops: Shops, ready: Ready) -> tuple[Path, ...]:
         """Make all files aside, and put them in place when all of them are whole."""

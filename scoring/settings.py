@@ -50,6 +50,8 @@ class ScoreSettings:
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     links: LinkSettings = field(default_factory=LinkSettings)
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
+    confirmed_from: float = 0.9
+    """Probability of a link to the same listed contact from which on the register confirms an identifier in doubt."""
     run: RunSettings = field(default_factory=RunSettings)
 
     def to_json(self) -> dict[str, object]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..contract import Analysis, ExitCode, Failure, FailureCode, Image, ModelInfo, Photo, TagtraceError
 from ..inference.decode import decode
+from ..linking.features import extract_features
 from ..linking.pictures import picture_hash
 from . import annotate
 from .build import Engine, build_engine
@@ -26,13 +27,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """What a worker needs to know. ``crops`` and ``annotations`` are folders to write derived pictures to, or None."""
+    """What a worker needs to know. ``crops``, ``annotations`` and ``features`` are folders to write derived data to, or None."""
 
     settings: ScoreSettings
     device: str = "cpu"
     threads: int = 0
     crops: Path | None = None
     annotations: Path | None = None
+    features: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,10 @@ def load(task: Task, settings: ScoreSettings) -> Photo | Failure:
 
 def _write_pictures(photo: Photo, analysis: Analysis, name: str, spec: WorkerSpec) -> None:
     run = spec.settings.run
+    if spec.features is not None:
+        for index, advert in enumerate(analysis.adverts):
+            data = extract_features(photo.pixels, advert.quad).to_bytes()
+            write_atomically(features_path(spec.features, photo.sha256, index), lambda file, data=data: file.write(data))
     if spec.crops is not None:
         for index, advert in enumerate(analysis.adverts):
             small = annotate.crop(photo.pixels, advert.quad, run.crop_side_px, run.crop_margin_share)
@@ -132,6 +138,11 @@ def _write_jpeg(path: Path, pixels: Image, quality: int) -> None:
 def crop_path(folder: Path, sha256: str, advert: int) -> Path:
     """Where the crop of one advert is kept for the report."""
     return folder / f"{sha256}-{advert}.jpg"
+
+
+def features_path(folder: Path, sha256: str, advert: int) -> Path:
+    """Where the picture features of one advert are kept, for clustering at the end of the run."""
+    return folder / f"{sha256}-{advert}.bin"
 
 
 def annotation_path(folder: Path, name: str) -> Path:

@@ -260,8 +260,37 @@ class GoesOn:
 def test_a_line_that_goes_on_beyond_its_box_is_read_to_its_end() -> None:
     region = Region(RegionKind.LINE, quad(50, 50, 100, 20), 0.9)
     settings = ReaderSettings(crop_height_px=20, margin_along=0, margin_across=0, stretch=2.0)
-    for length, wanted, right in ((5, 5, 150.0), (7, 7, 190.0), (9, 9, 230.0), (30, 9, 230.0)):
+    for length, wanted, right in ((5, 5, 150.0), (7, 7, 190.0), (9, 9, 230.0), (30, 11, 270.0)):
         ((line,), _) = TagtraceReader(FixedDetector(region), GoesOn(length), settings).read_lines([photo().pixels])[0]
         assert len(line.reading.text) == wanted
         assert line.quad[1][0] == pytest.approx(right)
         assert line.quad[0] == (50.0, 50.0)
+
+
+class EndsWithin(GoesOn):
+    """Reads two letters more in a longer crop, and shows where they stand: 20 steps over the crop, the last letter at step 14."""
+
+    def read(self, crops: Sequence[Image]) -> list[Reading]:
+        out = []
+        for crop in crops:
+            longer = crop.shape[1] > self.length * 20
+            table = np.log(np.full((20, 2), (0.99, 0.01), np.float32))
+            table[14 if longer else -1] = np.log((0.1, 0.9))
+            out.append(Reading("a" * (self.length + 2 * longer), 0.999, (), (), table, "a"))
+        return out
+
+
+def test_a_longer_line_ends_at_its_last_letter() -> None:
+    region = Region(RegionKind.LINE, quad(50, 50, 100, 20), 0.9)
+    settings = ReaderSettings(crop_height_px=20, margin_along=0, margin_across=0, stretch=2.0, edge_steps=1)
+    ((line,), _) = TagtraceReader(FixedDetector(region), EndsWithin(5), settings).read_lines([photo().pixels])[0]
+    # 140 px were looked at; the last letter stands at 14.5 / 20 of them, and half a letter comes after it.
+    assert len(line.reading.text) == 7
+    assert line.quad[1][0] == pytest.approx(50 + 140 * 14.5 / 20 + 0.4 * 20)
+
+
+def test_two_boxes_that_grew_to_one_line_are_one() -> None:
+    regions = [Region(RegionKind.LINE, quad(50, 50, 180, 20), 0.9), Region(RegionKind.LINE, quad(100, 50, 60, 20), 0.8)]
+    settings = ReaderSettings(crop_height_px=20, margin_along=0, margin_across=0, stretch=2.0)
+    lines, _ = TagtraceReader(FixedDetector(*regions), GoesOn(9), settings).read_lines([photo().pixels])[0]
+    assert [len(line.reading.text) for line in lines] == [9]

@@ -1,0 +1,63 @@
+"""What other photos and other walls lend to a reading in doubt."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagtrace.contract import Advert, Analysis, Flag, Identifier, IdentifierKind, Line, Outcome, Reading, Resource
+from tagtrace.linking.agreement import AgreementSettings, agree
+from tagtrace.linking.clusters import ClusterSettings
+from tagtrace.linking.shops import LinkSettings, Shops
+from tagtrace.scoring.placing import place_all
+
+QUAD = ((100.0, 100.0), (300.0, 100.0), (300.0, 140.0), (100.0, 140.0))
+TELEGRAM = IdentifierKind.TELEGRAM
+
+
+def handle(value: str, confidence: float, *flags: Flag) -> Identifier:
+    return Identifier(TELEGRAM, value, f"@{value}", confidence, flags=flags, lines=(0,))
+
+
+def photo(number: int, item: Identifier, place: tuple[float, float] | None = None) -> tuple[Analysis, int | None]:
+    advert = Advert(QUAD, (Line(QUAD, 0.9, Reading(item.raw, item.confidence)),), (), (item,))
+    lat, lon = place if place is not None else (None, None)
+    return Analysis(f"{number}.jpg", f"{number:x}" * 64, 640, 480, (advert,), lat=lat, lon=lon), None
+
+
+def reported(*photos: tuple[Analysis, int | None], shops: Shops | None = None) -> list[list[Identifier]]:
+    results = place_all(photos, shops or Shops(), LinkSettings(), ClusterSettings())
+    return [[item for advert in result.adverts for item in advert.advert.identifiers] for result in results]
+
+
+@given(st.lists(st.floats(0.2, 0.99), min_size=2, max_size=6))
+def test_agreement_only_adds(shares: list[float]) -> None:
+    found = agree([[handle("tulpar_kz1", share)] for share in shares])[TELEGRAM, "tulpar_kz1"]
+    assert max(shares) <= found <= 1.0
+    fewer = agree([[handle("tulpar_kz1", share)] for share in shares[:-1]]).get((TELEGRAM, "tulpar_kz1"), shares[0])
+    assert found >= fewer or shares[-1] < AgreementSettings().same_misreading
+
+
+def test_one_wall_and_weak_readings_agree_with_nobody() -> None:
+    assert agree([[handle("tulpar_kz1", 0.6), handle("tulpar_kz1", 0.6)]]) == {}
+    assert agree([[handle("tulpar_kz1", 0.6)], [handle("tulpar_kz1", 0.1)]]) == {}
+
+
+def test_a_reading_in_doubt_is_dropped_unless_another_wall_says_the_same() -> None:
+    astana, almaty = (51.1, 71.4), (43.2, 76.9)
+    doubted = handle("tulpar_kz1", 0.6, Flag.UNSURE)
+    assert reported(photo(1, doubted, astana)) == [[]]
+    assert reported(photo(1, doubted, astana), photo(2, handle("tulpar_kz2", 0.6, Flag.UNSURE), almaty)) == [[], []]
+    (first,), (second,) = reported(photo(1, doubted, astana), photo(2, doubted, almaty))
+    assert first.value == second.value == "tulpar_kz1"
+    assert first.confidence == pytest.approx(1.5**2 / 0.2 / (1 + 1.5**2 / 0.2))
+    assert Flag.TOGETHER in first.flags and Flag.UNSURE not in first.flags
+
+
+def test_the_register_confirms_a_reading_in_doubt() -> None:
+    shops = Shops([Resource(TELEGRAM, "tulpar_kz1", "A")])
+    (item,) = reported(photo(1, handle("tulpar_kz1", 0.6, Flag.UNSURE)), shops=shops)[0]
+    assert item.value == "tulpar_kz1" and item.confidence >= 0.9 and Flag.UNSURE not in item.flags
+    (result,) = place_all([photo(1, handle("tulpar_kz1", 0.6, Flag.UNSURE))], shops, LinkSettings(), ClusterSettings())
+    assert result.adverts[0].links[0].outcome is Outcome.SAME
