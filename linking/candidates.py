@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ from .opticals import (
     near_hashes,
     optical,
     pack,
+    placed_gram_hashes,
     whole_hashes,
 )
 from .postings import Postings, distinct
@@ -57,16 +58,22 @@ class IndexSettings:
     """Length of the n-grams of skeletons up to ``deletions_up_to``: every one; …"""
     fine_gram: int = 4
     """… the same of the characters themselves, which fewer values share; …"""
+    placed_gram: int = 3
+    """… the same of the characters at about the same place, …"""
+    span: int = 3
+    """… which may shift by one less than so many; …"""
     long_gram: int = 5
     """… and of longer ones, one after the other."""
     values: int = 8
     """So many of the values read are looked at; the first of them by n-grams and up to two edits away, too."""
     most_near: int = 2000
     """Rows taken from the neighbourhood at most, the nearest first."""
-    most_gram_rows: int = 4000
+    most_gram_rows: int = 16_000
     """Entries of n-grams looked through at most, the rarest n-grams first …"""
-    most_gram_found: int = 400
+    most_gram_found: int = 800
     """… of which those with the most telling n-grams in common are ranked."""
+    length_nats: float = 2.0
+    """What each shape more or less speaks against a row, beside n-grams in common that speak for it."""
     most_siblings: int = 200
     """Rows of one stem looked at, at most …"""
     siblings_share: float = 0.1
@@ -80,7 +87,7 @@ DEFAULT = IndexSettings()
 _GROUPS = {kind: number for number, kind in enumerate(IdentifierKind)}
 # A number may be listed for calls and for WhatsApp: the same on the wall.
 _GROUPS[IdentifierKind.WHATSAPP] = _GROUPS[IdentifierKind.PHONE]
-_EXACT, _SKELETON, _GRAM, _FINE_GRAM, _LONG_GRAM, _STEM = range(6)
+_EXACT, _SKELETON, _GRAM, _FINE_GRAM, _PLACED_GRAM, _LONG_GRAM, _STEM = range(7)
 _SALTS_PER_GROUP = 8
 _CHUNK = 100_000
 """Values whose keys are made at a time, to bound the memory of building."""
@@ -169,9 +176,9 @@ class CandidateIndex:
         near, kin = self._collect(query)
         if self._removed is not None:
             near, kin = (rows[~self._gone(rows)] for rows in (near, kin))
-        ordered = self._ranked(query, near)
+        ordered = self._ranked(query, near, limit)
         # Siblings are wanted for their shop, not for their likeness: a few have their places, more only where there is room.
-        siblings = self._ranked(query, kin[~np.isin(kin, ordered)], far=True)
+        siblings = self._ranked(query, kin[~np.isin(kin, ordered)], limit, far=True)
         places = min(len(siblings), int(self.settings.siblings_share * limit))
         head = ordered[: limit - places]
         return [*head, *siblings[: limit - len(head)]]
@@ -185,8 +192,10 @@ class CandidateIndex:
             close = part.near.rows(query.close, settings.most_near)
             far = part.near.rows(query.far, settings.most_near - len(close))
             near += [close + part.start, far + part.start]
+            longer = partial(_length_nats, part.shapes, len(query.shapes.piece(0)), settings.length_nats)
             for hashes in query.grams:
-                near.append(part.wide.most_telling(hashes, settings.most_gram_rows, settings.most_gram_found) + part.start)
+                rows = part.wide.most_telling(hashes, settings.most_gram_rows, settings.most_gram_found, longer)
+                near.append(rows + part.start)
             kin.append(part.wide.first(query.stems, settings.most_siblings) + part.start)
         return distinct(np.concatenate(near)), np.concatenate(kin)
 
@@ -195,14 +204,14 @@ class CandidateIndex:
         known = rows < len(self._removed)
         return np.where(known, self._removed[np.minimum(rows, len(self._removed) - 1)], False)
 
-    def _ranked(self, query: Query, rows: Rows, far: bool = False) -> list[int]:
+    def _ranked(self, query: Query, rows: Rows, limit: int, far: bool = False) -> list[int]:
         groups = []
         for part in self.parts:
             own = rows[(rows >= part.start) & (rows < part.start + len(part))] - part.start
             if len(own):
                 groups.append((part.codes, part.shapes, own, part.start))
         rank = replace(self.settings.rank, farthest_edits=2 * LONGEST) if far else self.settings.rank
-        return ranked(query.codes, query.shapes, groups, rank)
+        return ranked(query.codes, query.shapes, groups, limit, rank)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,8 +222,13 @@ class Query:
     shapes: Packed
     close: Words
     far: Words
-    grams: tuple[Words, ...]
+    grams: tuple[Words, Words]
     stems: Words
+
+
+def _length_nats(shapes: Packed, length: int, nats: float, rows: Rows) -> NDArray[np.float64]:
+    """What the lengths of rows have against them, compared with the length of the value read."""
+    return nats * np.abs(shapes.starts[rows + 1] - shapes.starts[rows] - length)
 
 
 def _query(kind: IdentifierKind, values: tuple[str, ...], settings: IndexSettings) -> Query:
@@ -225,10 +239,7 @@ def _query(kind: IdentifierKind, values: tuple[str, ...], settings: IndexSetting
     close += [mixed(near_hashes(shapes.piece(i)), skeleton) for i in range(len(values))]
     first = shapes.piece(0)
     far = mixed(far_hashes(first), skeleton) if len(first) <= settings.far_up_to else np.zeros(0, np.uint64)
-    grams = tuple(
-        distinct(mixed(gram_hashes(texts, size)[0], _salt(kind, use)))
-        for use, texts, size, _ in _gram_plans(_slice(codes, 0, 1), _slice(shapes, 0, 1), settings)
-    )
+    grams = _query_grams(kind, _slice(codes, 0, 1), _slice(shapes, 0, 1), settings)
     stems = np.zeros(0, np.uint64)
     if has_stem(kind):
         own_stems = [stem(kind, value) for value in values]
@@ -236,13 +247,19 @@ def _query(kind: IdentifierKind, values: tuple[str, ...], settings: IndexSetting
     return Query(codes, shapes, np.concatenate(close), far, grams, distinct(stems[stems > 0]))
 
 
-def _gram_plans(codes: Packed, shapes: Packed, settings: IndexSettings) -> list[tuple[int, Packed, int, bool]]:
-    """The families of n-grams: salt, sequences, length, and whether they are for long values (then one after the other)."""
-    return [
-        (_GRAM, shapes, settings.gram, False),
-        (_FINE_GRAM, fine(codes), settings.fine_gram, False),
-        (_LONG_GRAM, shapes, settings.long_gram, True),
+def _query_grams(kind: IdentifierKind, codes: Packed, shapes: Packed, settings: IndexSettings) -> tuple[Words, Words]:
+    """The keys of the n-grams of one value, for short listed values and for long ones."""
+    chars = fine(codes)
+    slack = settings.span - 1
+    short = [
+        mixed(gram_hashes(shapes, settings.gram)[0], _salt(kind, _GRAM)),
+        mixed(gram_hashes(chars, settings.fine_gram)[0], _salt(kind, _FINE_GRAM)),
     ]
+    for shift in (-slack, 0, slack):
+        hashes, _ = placed_gram_hashes(chars, settings.placed_gram, settings.span, shift)
+        short.append(mixed(hashes, _salt(kind, _PLACED_GRAM)))
+    long = mixed(gram_hashes(shapes, settings.long_gram)[0], _salt(kind, _LONG_GRAM))
+    return distinct(np.concatenate(short)), distinct(long)
 
 
 @lru_cache(maxsize=1)
@@ -299,11 +316,17 @@ def _near_keys(shapes: Packed, salts: Words, values: Sequence[str], settings: In
 
 
 def _gram_keys(codes: Packed, shapes: Packed, salts: Words, settings: IndexSettings) -> list[tuple[Words, Rows]]:
-    out = []
+    chars = fine(codes)
     long = shapes.lengths > settings.deletions_up_to
-    for use, texts, size, of_long in _gram_plans(codes, shapes, settings):
-        hashes, rows = gram_hashes(texts, size, size if of_long else 1)
-        keep = long[rows] if of_long else ~long[rows]
+    plans = (
+        (_GRAM, gram_hashes(shapes, settings.gram), ~long),
+        (_FINE_GRAM, gram_hashes(chars, settings.fine_gram), ~long),
+        (_PLACED_GRAM, placed_gram_hashes(chars, settings.placed_gram, settings.span), ~long),
+        (_LONG_GRAM, gram_hashes(shapes, settings.long_gram, settings.long_gram), long),
+    )
+    out = []
+    for use, (hashes, rows), wanted in plans:
+        keep = wanted[rows]
         out.append((mixed(hashes[keep], salts[rows[keep]] + np.uint64(use)), rows[keep]))
     return out
 

@@ -172,6 +172,18 @@ def deletion_hashes(shapes: Packed, longest: int) -> tuple[Words, NDArray[np.int
 
 def gram_hashes(shapes: Packed, size: int, step: int = 1) -> tuple[Words, NDArray[np.int64]]:
     """The hashes of ``size`` neighbouring shapes, from every ``step``-th place of each sequence, and the row of each."""
+    hashes, rows, _ = _grams(shapes, size, step)
+    return hashes, rows
+
+
+def placed_gram_hashes(shapes: Packed, size: int, span: int, shift: int = 0) -> tuple[Words, NDArray[np.int64]]:
+    """As ``gram_hashes``, but equal only where the runs begin in the same ``span`` places, after moving them by ``shift``."""
+    hashes, rows, place = _grams(shapes, size, 1)
+    return mixed(hashes, ((place + shift) // span + 2).astype(np.uint64)), rows
+
+
+def _grams(shapes: Packed, size: int, step: int) -> tuple[Words, NDArray[np.int64], NDArray[np.int64]]:
+    """Hashes of runs, their rows, and where in its sequence each begins."""
     lengths = shapes.lengths
     rows = np.repeat(np.arange(len(shapes)), lengths)
     place = np.arange(len(shapes.data)) - shapes.starts[rows]
@@ -179,7 +191,7 @@ def gram_hashes(shapes: Packed, size: int, step: int = 1) -> tuple[Words, NDArra
     hashes = np.zeros(len(at), np.uint64)
     for j in range(size):
         hashes += _NUMBER[shapes.data[at + j]] * _POWERS[j]
-    return hashes, rows[at]
+    return hashes, rows[at], place[at]
 
 
 def _sums(shapes: Packed) -> Words:

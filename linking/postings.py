@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,6 +20,8 @@ _MOST_BUCKET_BITS = 25
 _MOST_SCANNED = 40_000
 """Entries that one look-up reads at most; the keys with the most rows are left out first."""
 
+_FIRST_CUT = 3
+"""For so many times the rows wanted, what speaks against them is looked up."""
 _WORTH_BITS = 16
 _WORTH_STEPS = 1000.0
 """Steps per nat in which the worth of a hash is kept, in so many bits."""
@@ -117,8 +119,8 @@ class Postings:
         owner = np.repeat(np.arange(len(sizes)), sizes)
         return self.entries[np.arange(len(owner)) + (starts - before)[owner]], owner
 
-    def most_telling(self, hashes: Words, scanned: int, most: int) -> Rows:
-        """The ``most`` rows that share the most telling of the hashes, ascending.
+    def most_telling(self, hashes: Words, scanned: int, most: int, against: Callable[[Rows], NDArray[np.float64]]) -> Rows:
+        """The ``most`` rows that share the most telling of the hashes, ascending; ``against`` gives nats that count against rows.
 
         ``scanned`` entries are looked through at most, those of the rarest hashes first. A hash tells the more the fewer entries
         have it: the logarithm of all entries for each of its own (inverse document frequency).
@@ -139,8 +141,14 @@ class Postings:
         rows = rows[first]
         if len(rows) <= most:
             return rows
-        total = np.add.reduceat((ordered & np.uint64(2**_WORTH_BITS - 1)).astype(np.int64), first)
-        return np.sort(rows[np.argsort(-total, kind="stable")[:most]])
+        total = np.add.reduceat((ordered & np.uint64(2**_WORTH_BITS - 1)).astype(np.int64), first) / _WORTH_STEPS
+        for place in (_FIRST_CUT * most, most):
+            if len(rows) > place:
+                best = np.argpartition(-total, place - 1)[:place]
+                rows, total = rows[best], total[best]
+            if place > most:  # looking lengths up takes longer than adding worths: only for those that have a chance
+                total = total - against(rows)
+        return np.sort(rows)
 
     def first(self, hashes: Words, most: int) -> Rows:
         """The distinct rows of the hashes, the first ``most`` of each."""

@@ -26,7 +26,7 @@ class RankSettings:
     """Candidates further from every value read than so many edits of the skeleton …"""
     farthest_share: float = 0.5
     """… or this share of its length, whichever is more, are left out."""
-    weighed: int = 200
+    weighed: int = 150
     """So many of the nearest are ordered by cost, the rest by edits of the skeleton, …"""
     cells: int = 60_000
     """… fewer where values are long: cells of all the tables of edits together, at most."""
@@ -42,8 +42,8 @@ def bundled_costs() -> Costs:
     return costs(bundled())
 
 
-def ranked(codes: Packed, shapes: Packed, groups: Sequence[Group], settings: RankSettings) -> list[int]:
-    """The rows of all groups (numbered through), cheapest first; equal ones by their characters, so that their order is definite.
+def ranked(codes: Packed, shapes: Packed, groups: Sequence[Group], limit: int, settings: RankSettings) -> list[int]:
+    """Rows of all groups (numbered through), ``limit`` at most, cheapest first; equal ones by their characters.
 
     ``codes`` and ``shapes`` are the values read. Each row counts for the value that it is nearest to.
     """
@@ -57,6 +57,7 @@ def ranked(codes: Packed, shapes: Packed, groups: Sequence[Group], settings: Ran
     longest = max(map(len, asked))
     order = np.argsort(least, kind="stable")
     order = order[least[order] <= max(settings.farthest_edits, settings.farthest_share * longest)]
+    order = order[: max(limit, settings.weighed)]
     own = _gathered(groups, order)
     width = int(own.lengths.max(initial=0))
     table = max(1, width * int(codes.lengths.max()))
@@ -66,7 +67,7 @@ def ranked(codes: Packed, shapes: Packed, groups: Sequence[Group], settings: Ran
     cost[head] = edit_costs(codes, nearest[order[head]], own.matrix(head, width), own.lengths[head])
     texts = _pieces(own, np.arange(len(own)))
     keyed = sorted(zip(np.round(cost, 4).tolist(), texts, numbers[order].tolist(), strict=True))
-    return [number for _, _, number in keyed]
+    return [number for _, _, number in keyed[:limit]]
 
 
 def _pieces(packed: Packed, rows: NDArray[np.int64]) -> list[bytes]:
