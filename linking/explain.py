@@ -42,7 +42,7 @@ class LinkSettings:
     """Least probability of a listed value that differs from the reading by look-alike characters only."""
     least_digit_share: float = 0.05
     """A listed value whose digits differ from those read is no misread below this probability, compared with the value read."""
-    reading_weight: float = 0.2
+    reading_weight: float = 0.35
     """What a nat of the recogniser's likelihood counts: less than 1, because it is too sure of itself."""
     candidates: int = 100
     """Listed resources near the reading that are compared with the picture, at most."""

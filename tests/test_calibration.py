@@ -113,7 +113,7 @@ def test_crops_registers_and_links_fit_together(tmp_path: Path) -> None:
     everything = DrawSettings(shop_listed=1.0, contact_listed=1.0)
     register = draw_register(np.random.default_rng(1), world.shops, lines, everything)
     assert all(register.exact(line.kind, line.value) for line in lines)
-    nothing = draw_register(np.random.default_rng(1), world.shops, lines, DrawSettings(shop_listed=0.0))
+    nothing = draw_register(np.random.default_rng(1), world.shops, lines, DrawSettings(shop_listed=0.0, clone=0.0))
     assert len(nothing) == 0
     cases = link_lines(lines, register, LinkSettings(), PipelineSettings().extract)
     assert cases and sum(case.right for case in cases) >= 0.6 * len(cases)

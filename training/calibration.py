@@ -22,6 +22,9 @@ from ..models.recogniser import OnnxRecogniser, ReadSettings
 from .calibration_data import Case, DrawSettings, ReadLine, draw_register, link_lines, make_crops, read_crops
 
 BINS = 10
+LEAST_IN_BIN = 25
+"""The share that was right of fewer links says little."""
+_MOST_SLOPE = 2.0
 _SLIPS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2)
 """Shares of links that are wrong whatever the evidence, as they are tried."""
 FIT_SPLIT, HELD_OUT_SPLIT = "val", "test"
@@ -38,7 +41,7 @@ class CalibrationSettings:
     threads: int = 1
     ridge: float = 1.0
     """Pull of a fitted curve towards leaving the log-odds as they are: as much as about so many links would pull."""
-    weights: tuple[float, ...] = (0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
+    weights: tuple[float, ...] = (0.2, 0.35, 0.5, 1.0)
     """Values of ``LinkSettings.reading_weight`` that are compared; the fit itself uses the one in force."""
 
 
@@ -75,8 +78,8 @@ class Fitted:
 def fit_curve(log_odds: NDArray[np.float64], right: NDArray[np.bool_], ridge: float) -> Curve:
     """The curve of least log-loss through links with these log-odds, of which some were right.
 
-    The slope lies in 0..1: evidence is never made to count more than it says. ``most`` is at most (n + 1) / (n + 2) of n links,
-    Laplace's rule of succession: no probability is more certain than so many links can tell.
+    The slope lies in 0..``_MOST_SLOPE``: evidence is never made to count much more than it says. ``most`` is at most
+    (n + 1) / (n + 2) of n links, Laplace's rule of succession: no probability is more certain than so many links can tell.
     """
 
     def loss(parameters: NDArray[np.float64], most: float) -> float:
@@ -85,7 +88,7 @@ def fit_curve(log_odds: NDArray[np.float64], right: NDArray[np.bool_], ridge: fl
         told = np.where(right, np.log(probability), np.log1p(-probability))
         return float(-told.sum() + 0.5 * ridge * ((slope - 1.0) ** 2 + offset**2))
 
-    start, bounds = np.array([0.9, 0.0]), [(0.0, 1.0), (-20.0, 20.0)]
+    start, bounds = np.array([0.9, 0.0]), [(0.0, _MOST_SLOPE), (-20.0, 20.0)]
     limit = 1.0 - 1.0 / (len(right) + 2.0)
     found = []
     for most in [limit, *(1.0 - slip for slip in _SLIPS if 1.0 - slip < limit)]:
@@ -111,7 +114,7 @@ def reliability(name: str, cases: Sequence[Case], calibration: Calibration | Non
     probability = 1.0 / (1.0 + np.exp(-np.clip(odds, -14.0, 14.0)))
     right = np.array([case.right for case in cases], np.float64)
     order = np.argsort(probability, kind="stable")
-    parts = [part for part in np.array_split(order, BINS) if len(part)]
+    parts = np.array_split(order, min(BINS, max(1, len(cases) // LEAST_IN_BIN)))
     bins = tuple((float(probability[p].mean()), float(right[p].mean()), len(p)) for p in parts)
     ece = sum(abs(mean - share) * count for mean, share, count in bins) / max(len(cases), 1)
     loss = -np.log(np.where(right > 0, probability, 1 - probability))

@@ -40,7 +40,9 @@ class DrawSettings:
     contact_listed: float = 0.6
     """… and one contact of a shop that it knows."""
     further: float = 0.6
-    """It knows another, like name of the same shop for a Telegram contact that it knows."""
+    """It knows another, like name of the same shop for a Telegram contact that it knows …"""
+    clone: float = 0.15
+    """… and a contact of a stranger that is one slip away from one that the crops show, listed itself or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,9 @@ def draw_register(rng: np.random.Generator, shops: Sequence[Shop], lines: Sequen
     for line in lines:
         contacts[line.shop_id].add((line.kind, line.value))
     listed: list[Resource] = []
+    for number, line in enumerate(lines):
+        if rng.random() < settings.clone:
+            listed.append(Resource(line.kind, near_miss(rng, line.kind, line.value), f"STRANGER{number:04d}"))
     for shop in shops:
         if rng.random() >= settings.shop_listed:
             continue
@@ -138,7 +143,34 @@ def draw_register(rng: np.random.Generator, shops: Sequence[Shop], lines: Sequen
                     further = sibling(rng, value, shop.stem)
                     if (kind, further) not in contacts[shop.shop_id]:
                         listed.append(Resource(kind, further, shop.shop_id, shop.name))
-    return Shops(listed)
+    taken = {key for known in contacts.values() for key in known}
+    return Shops(resource for resource in listed if resource.shop_id in contacts or (resource.kind, resource.value) not in taken)
+
+
+def near_miss(rng: np.random.Generator, kind: IdentifierKind, value: str) -> str:
+    """A value one slip of the eye away: a look-alike, another, one more or one less character; another digit in a number."""
+    at = int(rng.integers(1, len(value)))
+    char = value[at]
+    if kind in (IdentifierKind.PHONE, IdentifierKind.WHATSAPP):
+        at = int(rng.integers(len(value) - 7, len(value)))
+        return (
+            value[:at] + str((int(value[at]) + int(rng.integers(1, 10))) % 10) + value[at + 1 :] if value[at].isdigit() else value
+        )
+    others = _LOOKS.get(char, "") * 4 + "aeiourstnlkmz"
+    new = others[int(rng.integers(len(others)))]
+    form = int(rng.integers(4))
+    if form == 0 and len(value) > 6:
+        return value[:at] + value[at + 1 :]
+    return value[:at] + (char + new if form == 1 else new) + value[at + 1 :]
+
+
+_LOOKS = {
+    "o": "0c", "0": "o", "l": "1i", "1": "li", "i": "1l", "s": "5", "5": "s", "b": "68", "6": "b", "8": "b", "n": "hmu",
+    "h": "nb", "u": "vn", "v": "uy", "y": "v", "c": "eo", "e": "c", "g": "q9", "q": "g", "m": "nw", "r": "n", "t": "f",
+    "f": "t", "a": "o", "d": "a", "k": "h", "z": "2", "2": "z", "p": "r", "x": "k", "j": "i", "w": "v", "7": "1", "3": "8",
+    "9": "g", "4": "a",
+}  # fmt: skip
+"""What a character of a name is taken for on walls."""
 
 
 def link_lines(lines: Sequence[ReadLine], shops: Shops, settings: LinkSettings, extract: ExtractSettings) -> list[Case]:

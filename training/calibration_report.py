@@ -26,8 +26,10 @@ _CARD = """# Links: how much a probability is worth
 ## Data
 
 {crops} synthetic line crops of contacts (seed {seed}, split `{fit}`), read by the recogniser and linked to {rounds} registers
-each, which know {listed:.0%} of the shops and {contact:.0%} of their contacts: {links} links. Measured on as many crops of
-split `{held_out}`: other shops, fonts and walls. Neither has seen a real photo of an advert, nor the photos of `datasets/sample`.
+each, which know {listed:.0%} of the shops and {contact:.0%} of their contacts: {links} links. For {clone:.0%} of the contacts
+the list also has a stranger's that is one slip of the eye away (a look-alike, a lost letter, another digit). Measured on as
+many crops of split `{held_out}`: other shops, fonts and walls. Neither has seen a real photo of an advert, nor the photos of
+`datasets/sample`.
 
 ## Results
 
@@ -35,7 +37,8 @@ split `{held_out}`: other shops, fonts and walls. Neither has seen a real photo 
 tagtrace train calibration --out runs/calibration --crops {crops} --seed {seed}
 ```
 
-On the held-out shops; the expected calibration error (ECE) is taken over ten bins of equal mass:
+On the held-out shops; the expected calibration error (ECE) is taken over ten bins of equal mass, or fewer where
+these would hold less than {least} links each:
 
 | links | number | right | ECE | Brier score | log-loss |
 |---|---|---|---|---|---|
@@ -66,7 +69,7 @@ is not of the band `automatic`.
 
 def card(result: Fitted, settings: CalibrationSettings, model: str) -> str:
     """The card ``models/cards/linking.md``."""
-    from .calibration import FIT_SPLIT, HELD_OUT_SPLIT
+    from .calibration import FIT_SPLIT, HELD_OUT_SPLIT, LEAST_IN_BIN
 
     draw = settings.draw
     return _CARD.format(
@@ -78,6 +81,8 @@ def card(result: Fitted, settings: CalibrationSettings, model: str) -> str:
         rounds=draw.rounds,
         listed=draw.shop_listed,
         contact=draw.contact_listed,
+        clone=draw.clone,
+        least=LEAST_IN_BIN,
         links=result.links,
         rows="\n".join(_row(part) for part in (result.held_out, *result.outcomes, result.before)),
         bins="\n".join(f"| {mean:.3f} | {share:.3f} | {count} |" for mean, share, count in result.held_out.bins),
