@@ -33,6 +33,7 @@ class Lazy:
 
 COMMANDS: dict[str, Lazy] = {
     "score": Lazy("scoring.commands", "score", "Score photos: adverts, texts, identifiers, shops and clusters into files."),
+    "link": Lazy("scoring.commands", "link", "Link everything in a store again, after new shops."),
     "show": Lazy("scoring.commands", "show", "Show what tagtrace sees in one photo."),
     "extract": Lazy("inference.commands", "extract", "Extract the identifiers from text."),
     "models list": Lazy("models.commands", "list_models", "List the models with their task, licence, size and checksum."),

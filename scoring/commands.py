@@ -32,6 +32,12 @@ def score(
         Path | None,
         typer.Option(help=_SHOPS_HELP, show_default=False),
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Store to link to and to keep the results in: a path (SQLite) or a PostgreSQL URL.", show_default=False
+        ),
+    ] = None,
     reader: Annotated[str, typer.Option(help=_READER_HELP)] = "tagtrace",
     formats: Annotated[str, typer.Option("--format", help=_FORMAT_HELP, show_default="all of them")] = "",
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per processor core.")] = 0,
@@ -60,6 +66,7 @@ def score(
         out=out,
         manifest=manifest,
         shops=shops,
+        store=store,
         formats=tuple(name.strip() for name in formats.split(",") if name.strip()) or FORMATS,
         workers=workers,
         device=device,
@@ -74,6 +81,24 @@ def score(
         return ExitCode.INTERRUPTED
     _tell(summary, told)
     return summary.exit_code
+
+
+def link(
+    store: Annotated[
+        str, typer.Option("--store", envvar="TAGTRACE_STORE", help="The store: a path (SQLite) or a PostgreSQL URL.")
+    ] = "tagtrace.db",
+) -> None:
+    """Link everything in a store again: after new shops, or after a new calibration. No photo is read again.
+
+    Example: tagtrace link --store city.db
+    """
+    from ..linking.store import Store
+    from .storing import link_again
+
+    with Store.open(store) as opened:
+        done = link_again(opened)
+    links = ", ".join(f"{count} {outcome}" for outcome, count in done.outcomes.items())
+    typer.echo(f"{done.photos} photos linked again, {done.changed} changed: {links}")
 
 
 def show(

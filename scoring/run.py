@@ -6,7 +6,9 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +16,7 @@ from typing import ClassVar
 from ..contract import Analysis, ExitCode, Failure, TagtraceError
 from ..linking.features import AdvertFeatures
 from ..linking.shops import Shops, load_shops
+from ..linking.store import Store
 from .build import check_reader
 from .files import explained, locked, write_atomically
 from .inputs import Item, collect, digest
@@ -23,6 +26,7 @@ from .pool import WorkerPool
 from .progress import ProgressView, SilentView
 from .records import PhotoResult
 from .settings import ScoreSettings, fingerprint
+from .storing import keep, register_of
 from .worker import Ready, Task, WorkerSpec, annotation_path, crop_path, derive, features_path
 from .writers import ANNOTATED, FORMATS, WRITERS, Batch
 
@@ -38,6 +42,8 @@ class ScoreRequest:
     out: Path
     manifest: Path | None = None
     shops: Path | None = None
+    store: str | None = None
+    """Path or URL of a store: its register is what is linked to, and the results are kept there."""
     formats: tuple[str, ...] = FORMATS
     workers: int = 0
     device: str = "cpu"
@@ -103,6 +109,7 @@ class _Run:
         self._crops = self._work / "crops"
         self._features = self._work / "features"
         self._annotations = request.out / ANNOTATED_FOLDER
+        self._store: Store | None = None
         self._hashes: dict[int, str] = {}
         self._failures: dict[int, Failure] = {}
         self._finished: set[str] = set()
@@ -111,6 +118,12 @@ class _Run:
 
     def execute(self) -> Summary:
         begin = time.perf_counter()
+        with ExitStack() as opened:
+            if self._request.store is not None:
+                self._store = opened.enter_context(Store.open(self._request.store))
+            return self._run(begin)
+
+    def _run(self, begin: float) -> Summary:
         shops, items = self._prepare()
         self._workers = max(1, min(self._request.workers or available_cores(), len(items)))
         self._spec = WorkerSpec(
@@ -130,7 +143,11 @@ class _Run:
         if unknown:
             raise TagtraceError(f"there is no format {', '.join(unknown)}; choose from: {', '.join(FORMATS)}")
         check_reader(self._settings.reader)
+        if self._request.shops is not None and self._store is not None:
+            raise TagtraceError("give either --shops or --store; put a shop list into a store with `tagtrace shops import`")
         shops = load_shops(self._request.shops) if self._request.shops is not None else Shops()
+        if self._store is not None:
+            shops = register_of(self._store)
         items = collect(
             self._request.photos, self._request.manifest, self._settings.decode.local_utc_offset_hours, skip=self._request.out
         )
@@ -146,6 +163,10 @@ class _Run:
             ready, journal, resumed = self._score(items)
             self._progress.say("writing")
             results = self._results(items, journal, shops)
+            if self._store is not None:
+                described = {**self._settings.to_json(), "engine": dict(ready.settings)}
+                now = datetime.now(UTC)
+                results = keep(self._store, results, described, self._settings.clusters, self._features_of, now)
             files = self._write(items, results, shops, ready)
         return _summary(results, resumed, time.perf_counter() - begin, files)
 

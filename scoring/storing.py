@@ -1,0 +1,111 @@
+"""A run that is kept: its results go into the store, and its adverts into the clusters that the store has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..contract import Analysis, Link, Outcome
+from ..linking.clusters import ClusterSettings, Sighting, box_of
+from ..linking.shops import LinkSettings, Shops, advert_shop, link_advert
+from .placing import FeaturesOf
+from .records import AdvertResult, PhotoResult
+
+if TYPE_CHECKING:
+    from ..linking.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Relinked:
+    """What linking again changed: photos looked at, photos with another link than before, and links per outcome now."""
+
+    photos: int
+    changed: int
+    outcomes: Mapping[str, int]
+
+
+def register_of(store: Store) -> Shops:
+    """The resources of the store's shops, ready for linking."""
+    from ..linking.store.resources import load_register
+
+    with store.read() as session:
+        return load_register(session)
+
+
+def keep(
+    store: Store,
+    results: Sequence[PhotoResult],
+    settings: Mapping[str, object],
+    clusters: ClusterSettings,
+    features_of: FeaturesOf,
+    at: datetime,
+) -> list[PhotoResult]:
+    """Put results into the store, and give them back with the cluster ids that the store knows them by.
+
+    Each photo is one transaction and can be put again: nothing is doubled. Photos that could not be read are left out: they have
+    no identity. ``at`` is the time of the run, in UTC.
+    """
+    from ..linking.store.analyses import PhotoFacts, put_analysis
+    from ..linking.store.clusters import put_sightings, read_book
+
+    read = {result.analysis.sha256: result for result in results if result.analysis.sha256}
+    for result in read.values():
+        links = [found.links for found in result.adverts]
+        facts = PhotoFacts(picture_hash=result.picture_hash)
+        store.write(lambda session, r=result, n=links, f=facts: put_analysis(session, r.analysis, n, settings, f))  # type: ignore[misc]
+    sightings = [_sighting(result, n, features_of) for result in read.values() for n in range(len(result.adverts))]
+    models = sorted({model.name for result in results for model in result.analysis.models})
+    put_sightings(store, sightings, at=at, actor="score " + ", ".join(models), settings=clusters)
+    with store.read() as session:
+        book = read_book(session, clusters)
+        names = {sighting.key: book.cluster_of(sighting.key) for sighting in sightings}
+    return [replace(result, adverts=tuple(_named(result, n, names) for n in range(len(result.adverts)))) for result in results]
+
+
+def _sighting(result: PhotoResult, index: int, features_of: FeaturesOf) -> Sighting:
+    analysis, found = result.analysis, result.adverts[index]
+    return Sighting(
+        photo=analysis.sha256,
+        advert=index,
+        identifiers=found.advert.identifiers,
+        shop_id=advert_shop(found.links),
+        lat=analysis.lat,
+        lon=analysis.lon,
+        picture_hash=result.picture_hash,
+        box=box_of(found.advert.quad, analysis.width, analysis.height),
+        taken_at=analysis.taken_at,
+        features=features_of(analysis.sha256, index),
+    )
+
+
+def _named(result: PhotoResult, index: int, names: Mapping[tuple[str, int], str | None]) -> AdvertResult:
+    found = result.adverts[index]
+    name = names.get((result.analysis.sha256, index))
+    return found if name is None else replace(found, placement=replace(found.placement, cluster=name))
+
+
+def link_again(store: Store, settings: LinkSettings | None = None) -> Relinked:
+    """Link every identifier of the store again, by its register as it is now; photos are not read again.
+
+    Links that stay as they were are not written. Wants no models: the store keeps what the recogniser saw.
+    """
+    from ..linking.store.analyses import iter_latest, relink
+
+    shops = register_of(store)
+    photos = changed = 0
+    outcomes = {str(outcome): 0 for outcome in Outcome}
+    with store.read() as reading:
+        for number, analysis in iter_latest(reading):
+            links = _links(analysis, shops, settings)
+            photos += 1
+            adverts = analysis.adverts
+            changed += store.write(lambda session, n=number, a=adverts, found=links: relink(session, n, a, found))  # type: ignore[misc]
+            for link in (link for found in links for link in found):
+                outcomes[str(link.outcome)] += 1
+    return Relinked(photos, changed, outcomes)
+
+
+def _links(analysis: Analysis, shops: Shops, settings: LinkSettings | None) -> list[tuple[Link, ...]]:
+    return [link_advert(advert, shops, settings) for advert in analysis.adverts]
