@@ -23,7 +23,7 @@ from ..linking.ledger import Event, EventKind
 from ..linking.shelf import Bundle, Cluster, Facts, Record, Target
 from ..linking.sightings import ClusterSettings, Sighting, trace
 from ..linking.store import Store
-from ..linking.store.cluster_bulk import Settled, analyse, count_sightings, last_numbers, load_settled
+from ..linking.store.cluster_bulk import Settled, count_sightings, last_numbers, load_settled, tidy
 from ..linking.store.clusters import BATCH, put_sightings
 
 CITIES = (
@@ -263,7 +263,7 @@ def benchmark_store(store: Store, what: StoreBenchmark, say: Callable[[str], Non
             load_settled(store, part)
             loaded += len(part.records)
             say(f"loaded {loaded} of {size} sightings, {time.perf_counter() - began:.0f} s")
-        analyse(store)
+        tidy(store)
         speeds.append(_measure(store, drawn, loaded, what))
         say(f"{speeds[-1].size} sightings: {speeds[-1].per_second:.0f} more per second")
     return speeds

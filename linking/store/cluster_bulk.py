@@ -74,10 +74,14 @@ def load_settled(store: Store, part: Settled) -> None:
         session.execute(update(ClusterHeadRow).values({name: last[name] + added for name, added in counts.items()}))
 
 
-def analyse(store: Store) -> None:
-    """Let the database count its rows anew, which it plans its searches by."""
-    with store.begin() as session:
-        session.execute(text("ANALYZE"))
+def tidy(store: Store) -> None:
+    """Let the database do now what it owes after a bulk load: count its rows, which it plans by, and PostgreSQL its vacuum."""
+    if not store.is_postgresql:
+        with store.begin() as session:
+            session.execute(text("ANALYZE"))
+        return
+    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM (ANALYZE)"))
 
 
 def count_sightings(session: Session) -> int:
