@@ -34,7 +34,7 @@ def picture(text: str, doubts: dict[int, dict[str, float]] | None = None) -> Log
         table[2 * place + 1, ALPHABET.index(char) + 1] = 0.98 - sum(others.values())
         for other, probability in others.items():
             table[2 * place + 1, (ALPHABET.index(other) + 1) if other else 0] = probability
-    return np.log(table / table.sum(1, keepdims=True)).astype(np.float32)
+    return np.log(np.maximum(table, 1e-9) / table.sum(1, keepdims=True)).astype(np.float32)
 
 
 def advert(text: str, doubts: dict[int, dict[str, float]] | None = None) -> Advert:
