@@ -15,7 +15,7 @@ to a small part of its own, and parts are merged as they grow, so an addition co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 
@@ -228,7 +228,7 @@ class Query:
 
 def _length_nats(shapes: Packed, length: int, nats: float, rows: Rows) -> NDArray[np.float64]:
     """What the lengths of rows have against them, compared with the length of the value read."""
-    return nats * np.abs(shapes.starts[rows + 1] - shapes.starts[rows] - length)
+    return np.asarray(nats * np.abs(shapes.starts[rows + 1] - shapes.starts[rows] - length), np.float64)
 
 
 def _query(kind: IdentifierKind, values: tuple[str, ...], settings: IndexSettings) -> Query:
@@ -292,16 +292,20 @@ def _part(start: int, kinds: Sequence[IdentifierKind], values: Sequence[str], se
     codes = pack(values)
     shapes = optical(codes)
     groups = np.fromiter((_GROUPS[kind] for kind in kinds), np.uint64, len(kinds)) * np.uint64(_SALTS_PER_GROUP)
-    near: list[tuple[Words, Rows]] = []
-    wide: list[tuple[Words, Rows]] = []
-    for first in range(0, len(values), _CHUNK):
-        last = min(first + _CHUNK, len(values))
-        chunk = _slice(shapes, first, last)
-        salts = groups[first:last]
-        near += [(keys, rows + first) for keys, rows in _near_keys(chunk, salts, values[first:last], settings)]
-        wide += [(keys, rows + first) for keys, rows in _gram_keys(_slice(codes, first, last), chunk, salts, settings)]
-        wide += [(keys, rows + first) for keys, rows in _stem_keys(kinds[first:last], values[first:last])]
-    return Part(start, codes, shapes, Postings.build(near, bucketed=True), Postings.build(wide, bucketed=False))
+    chunks = [(first, min(first + _CHUNK, len(values))) for first in range(0, len(values), _CHUNK)]
+
+    def near() -> Iterator[tuple[Words, Rows]]:
+        for first, last in chunks:
+            for keys, rows in _near_keys(_slice(shapes, first, last), groups[first:last], values[first:last], settings):
+                yield keys, rows + first
+
+    def wide() -> Iterator[tuple[Words, Rows]]:
+        for first, last in chunks:
+            own = (_slice(codes, first, last), _slice(shapes, first, last))
+            for keys, rows in _gram_keys(*own, groups[first:last], settings) + _stem_keys(kinds[first:last], values[first:last]):
+                yield keys, rows + first
+
+    return Part(start, codes, shapes, Postings.build(near(), bucketed=True), Postings.build(wide(), bucketed=False))
 
 
 def _near_keys(shapes: Packed, salts: Words, values: Sequence[str], settings: IndexSettings) -> list[tuple[Words, Rows]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -44,6 +44,13 @@ def _firsts(ordered: NDArray[Integer]) -> Rows:
     return np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
 
 
+def _packed(hashes: Words, rows: Rows) -> Words:
+    if len(rows) and int(rows.max()) >= MOST_ROWS:
+        raise TagtraceError(f"more than {MOST_ROWS} values in one index; build one index per kind")
+    entries: Words = (hashes & ~_ROW_MASK) | rows.astype(np.uint64)
+    return entries
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Postings:
     """Sorted entries, and the places where the buckets of equal first bits begin (empty: found by binary search)."""
@@ -52,19 +59,13 @@ class Postings:
     buckets: NDArray[np.uint32]
 
     @classmethod
-    def build(cls, pieces: Sequence[tuple[Words, Rows]], bucketed: bool) -> Postings:
+    def build(cls, pieces: Iterable[tuple[Words, Rows]], bucketed: bool) -> Postings:
         """From pieces of (hashes, rows). ``bucketed`` pays off where thousands of hashes are looked up at a time.
 
         Raises ``TagtraceError`` for rows from ``MOST_ROWS`` on.
         """
-        entries = np.empty(sum(len(rows) for _, rows in pieces), np.uint64)
-        end = 0
-        for hashes, rows in pieces:
-            if len(rows) and int(rows.max()) >= MOST_ROWS:
-                raise TagtraceError(f"more than {MOST_ROWS} values in one index; build one index per kind")
-            entries[end : end + len(rows)] = (hashes & ~_ROW_MASK) | rows.astype(np.uint64)
-            end += len(rows)
-        return cls._sorted(entries, bucketed)
+        packed = [_packed(hashes, rows) for hashes, rows in pieces]
+        return cls._sorted(np.concatenate(packed) if packed else np.zeros(0, np.uint64), bucketed)
 
     @classmethod
     def _sorted(cls, entries: Words, bucketed: bool) -> Postings:
