@@ -63,7 +63,10 @@ The mix of listed, related and unknown contacts is the generator's; on walls whe
 the probabilities shift with it. `new` counts as right when the contact is not listed, whether or not its shop has others in
 the list. Contacts beside each other in one advert, earlier sightings and names over several lines are not part of the fit.
 A kind with a checksum and a value from a code link exactly and are not part of it either. A person decides on every link that
-is not of the band `automatic`.
+is not of the band `automatic`. Misreads and siblings are few, so their own curves are the least certain.
+
+The bound on the slope of a curve (2) was chosen after seeing the held-out links of seed 41. Fitted and measured again with that
+bound on crops and shops of another seed (43; 1,648 held-out links), the ECE was 0.015, before calibration 0.044.
 """
 
 
