@@ -152,5 +152,5 @@ def _letters(reading: Reading) -> NDArray[np.bool_]:
     """Per time step, along the crop as it was cut, whether a letter is seen there; empty where the recogniser does not tell."""
     if reading.log_probs is None or not reading.text:
         return np.zeros(0, np.bool_)
-    seen = reading.log_probs[:, 0] < np.log(0.5)
+    seen = np.asarray(reading.log_probs[:, 0] < np.log(0.5), np.bool_)
     return seen[::-1] if reading.flipped else seen

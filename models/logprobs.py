@@ -56,4 +56,4 @@ def unpack(data: bytes) -> LogProbs:
     probs[rows, places] = np.exp(np.frombuffer(body[steps + 2 * total :], np.uint8) / -_SCALE)
     left = np.maximum(1.0 - probs.sum(axis=1), 1e-9) / np.maximum(columns - counts, 1)
     probs = np.where(probs > 0, probs, left[:, None])
-    return np.maximum(np.log(probs / probs.sum(axis=1, keepdims=True)), _FLOOR).astype(np.float32)
+    return np.asarray(np.maximum(np.log(probs / probs.sum(axis=1, keepdims=True)), _FLOOR), np.float32)

@@ -119,8 +119,7 @@ def _write_pictures(photo: Photo, analysis: Analysis, name: str, spec: WorkerSpe
     run = spec.settings.run
     if spec.features is not None:
         for index, advert in enumerate(analysis.adverts):
-            data = extract_features(photo.pixels, advert.quad).to_bytes()
-            write_atomically(features_path(spec.features, photo.sha256, index), lambda file, data=data: file.write(data))
+            _write(features_path(spec.features, photo.sha256, index), extract_features(photo.pixels, advert.quad).to_bytes())
     if spec.crops is not None:
         for index, advert in enumerate(analysis.adverts):
             small = annotate.crop(photo.pixels, advert.quad, run.crop_side_px, run.crop_margin_share)
@@ -131,7 +130,10 @@ def _write_pictures(photo: Photo, analysis: Analysis, name: str, spec: WorkerSpe
 
 
 def _write_jpeg(path: Path, pixels: Image, quality: int) -> None:
-    data = annotate.jpeg(pixels, quality)
+    _write(path, annotate.jpeg(pixels, quality))
+
+
+def _write(path: Path, data: bytes) -> None:
     write_atomically(path, lambda file: file.write(data))
 
 
