@@ -54,8 +54,8 @@ class LinkSettings:
     """The same for a name that got or lost one generic word at its end: that is also how clones and other shops are named."""
     beside_share: float = 0.9
     """Probability that another contact in the advert of a shop is that shop's."""
-    siblings_of_codes: bool = False
-    """Whether a value from a code may be linked to a shop by its name; else it is a listed one or new."""
+    siblings_of_codes: bool = True
+    """Whether a value from a code, which is never a misread, may be a new contact of a shop by its name."""
     seen_nats: float = 0.5
     """Evidence for a listed resource per doubling of its known sightings, wherever they are …"""
     near_nats: float = 1.0

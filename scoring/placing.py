@@ -37,6 +37,8 @@ class PlacingSettings:
 
     confirmed_from: float = 0.9
     """Probability of a link ``same`` from which on the register confirms an unsure identifier."""
+    clear_from: float = 0.9
+    """What one photo shows so surely stays when the photos of its cluster together are in doubt."""
     extract: ExtractSettings = field(default_factory=lambda: ExtractSettings(unsure_from=0.25))
     """How sure an identifier has to be, of one photo or of several."""
     agreement: AgreementSettings = field(default_factory=AgreementSettings)
@@ -135,7 +137,7 @@ def _read_clusters(
         reading = read_photos([adverts[spot] for spot in group], weights, None, settings)
         for n, spot in enumerate(group):
             if n not in reading.left_out:
-                read[spot] = _shared(adverts[spot].identifiers, reading.advert.identifiers)
+                read[spot] = _shared(adverts[spot].identifiers, reading.advert.identifiers, placing)
     return read
 
 
@@ -147,9 +149,14 @@ def _copies(a: int | None, b: int | None, clusters: ClusterSettings) -> bool:
     return a is not None and b is not None and distance(a, b) <= clusters.picture_bits
 
 
-def _shared(own: Sequence[Identifier], common: Sequence[Identifier]) -> tuple[Identifier, ...]:
-    """What all photos say of an advert, in terms of one of them; its own identifiers stay where the others say nothing."""
+def _shared(own: Sequence[Identifier], common: Sequence[Identifier], placing: PlacingSettings) -> tuple[Identifier, ...]:
+    """What all photos say of an advert, in terms of one of them.
+
+    Its own identifiers stay where the others say nothing, and where it shows surely what they leave in doubt.
+    """
     mine = {(item.kind, item.value): item for item in own}
+    clear = [item for item in own if Flag.UNSURE not in item.flags and item.confidence >= placing.clear_from]
+    common = [item for item in common if Flag.UNSURE not in item.flags or not any(_rivals(item, other) for other in clear)]
     out = []
     for item in common:
         held = mine.get((item.kind, item.value))

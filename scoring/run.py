@@ -236,7 +236,7 @@ class _Run:
             shops,
             self._settings.links,
             self._settings.clusters,
-            PlacingSettings(self._settings.confirmed_from, self._settings.pipeline.extract),
+            PlacingSettings(confirmed_from=self._settings.confirmed_from, extract=self._settings.pipeline.extract),
             self._features_of,
         )
 

@@ -111,8 +111,8 @@ def test_checksums_and_codes_link_exactly() -> None:
     assert link(onion, known).outcome is Outcome.NEW
     assert link(Identifier(K.ONION, ONION, ONION, 0.9), known).outcome is Outcome.SAME
     code = Identifier(K.TELEGRAM, "tulpar_kz7", "https://t.me/tulpar_kz7", 1.0, codes=(0,))
-    assert link(code, TULPAR).outcome is Outcome.NEW
-    assert link(code, TULPAR, LinkSettings(siblings_of_codes=True)).outcome is Outcome.SIBLING
+    assert link(code, TULPAR).outcome is Outcome.SIBLING
+    assert link(code, TULPAR, LinkSettings(siblings_of_codes=False)).outcome is Outcome.NEW
 
 
 def test_a_protected_resource_is_never_proposed() -> None:

@@ -249,7 +249,13 @@ def test_interrupted_run_keeps_what_is_done(tmp_path: Path, paint: Paint) -> Non
     paint("slow.png", SLOW)
     arguments = ("score", tmp_path / "photos", "--out", tmp_path / "out", "--reader", READER, "--workers", 1)
     process = subprocess.Popen(
-        command(*arguments), env=environment(FIXED_READER_SLEEP="3600"), stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(*arguments),
+        env=environment(FIXED_READER_SLEEP="3600"),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Tests that run in the background of a shell inherit that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     journal = tmp_path / "out" / ".tagtrace" / "records.jsonl"
     _wait_for(lambda: journal.exists() and journal.read_text("utf-8").count("\n") == 2)
