@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagtrace.contract import Advert, Analysis, Flag, Identifier, IdentifierKind, Line, Outcome, Reading, Resource
+from tagtrace.contract import Advert, Analysis, Flag, Hypothesis, Identifier, IdentifierKind, Line, Outcome, Reading, Resource
 from tagtrace.linking.agreement import AgreementSettings, agree
 from tagtrace.linking.clusters import ClusterSettings
 from tagtrace.linking.shops import LinkSettings, Shops
@@ -53,6 +54,27 @@ def test_a_reading_in_doubt_is_dropped_unless_another_wall_says_the_same() -> No
     assert first.value == second.value == "tulpar_kz1"
     assert first.confidence == pytest.approx(1.5**2 / 0.2 / (1 + 1.5**2 / 0.2))
     assert Flag.TOGETHER in first.flags and Flag.UNSURE not in first.flags
+
+
+def seen(number: int, item: Identifier, text: str, place: tuple[float, float]) -> tuple[Analysis, int | None]:
+    """A photo whose reading carries log-probabilities, so that it is read together with others."""
+    alphabet = "@_abcdefghijklmnopqrstuvwxyz0123456789"
+    steps = 2 * len(text) + 1
+    table = np.full((steps, 1 + len(alphabet)), np.log(0.01 / len(alphabet)), np.float32)
+    for step in range(steps):
+        column = 0 if step % 2 == 0 else 1 + alphabet.index(text[step // 2])
+        table[step, column] = np.log(0.99)
+    reading = Reading(text, item.confidence, (Hypothesis(text, -0.5),), (), table, alphabet)
+    advert = Advert(QUAD, (Line(QUAD, 0.9, reading),), (), (item,))
+    return Analysis(f"{number}.jpg", f"{number:x}" * 64, 640, 480, (advert,), lat=place[0], lon=place[1]), None
+
+
+def test_photos_of_one_advert_lend_each_other_what_they_read() -> None:
+    astana = (51.1, 71.4)
+    sure, doubted = handle("tulpar_kz1", 0.95), handle("tulpar_kz1", 0.5, Flag.UNSURE)
+    (first,), (second,) = reported(seen(1, sure, "@tulpar_kz1", astana), seen(2, doubted, "@tulpar_kz1", astana))
+    assert first.value == second.value == "tulpar_kz1"
+    assert Flag.TOGETHER in second.flags and Flag.TOGETHER not in first.flags and Flag.UNSURE not in second.flags
 
 
 def test_the_register_confirms_a_reading_in_doubt() -> None:
