@@ -81,7 +81,7 @@ def place_all(
     spots = [(n, i) for n, (analysis, _) in enumerate(analyses) for i in range(len(analysis.adverts))]
     adverts = {(n, i): analyses[n][0].adverts[i] for n, i in spots}
     first = {spot: link_advert(advert, shops, links) for spot, advert in adverts.items()}
-    sightings = [_sighting(analyses[n], i, first[n, i], features_of) for n, i in spots]
+    sightings = [sighting_of(*analyses[n], i, first[n, i], features_of) for n, i in spots]
     placements = dict(zip(spots, place(sightings, clusters), strict=True))
     hashes = {spot: analyses[spot[0]][1] for spot in spots}
     read = _read_clusters(adverts, placements, hashes, clusters, placing)
@@ -97,10 +97,10 @@ def place_all(
     ]
 
 
-def _sighting(
-    analysed: tuple[Analysis, int | None], index: int, links: Sequence[Link], features_of: FeaturesOf | None
+def sighting_of(
+    analysis: Analysis, picture_hash: int | None, index: int, links: Sequence[Link], features_of: FeaturesOf | None
 ) -> Sighting:
-    analysis, picture_hash = analysed
+    """One advert of an analysis as clustering wants it; ``links`` are those of its identifiers."""
     advert = analysis.adverts[index]
     return Sighting(
         photo=analysis.sha256,

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..contract import Analysis, Link, Outcome
-from ..linking.clusters import ClusterSettings, Sighting, box_of
-from ..linking.shops import LinkSettings, Shops, advert_shop, link_advert
-from .placing import FeaturesOf
+from ..linking.clusters import ClusterSettings
+from ..linking.shops import LinkSettings, Shops, link_advert
+from .placing import FeaturesOf, sighting_of
 from .records import AdvertResult, PhotoResult
 
 if TYPE_CHECKING:
@@ -55,29 +55,17 @@ def keep(
         links = [found.links for found in result.adverts]
         facts = PhotoFacts(picture_hash=result.picture_hash)
         store.write(lambda session, r=result, n=links, f=facts: put_analysis(session, r.analysis, n, settings, f))  # type: ignore[misc]
-    sightings = [_sighting(result, n, features_of) for result in read.values() for n in range(len(result.adverts))]
+    sightings = [
+        sighting_of(result.analysis, result.picture_hash, n, found.links, features_of)
+        for result in read.values()
+        for n, found in enumerate(result.adverts)
+    ]
     models = sorted({model.name for result in results for model in result.analysis.models})
     put_sightings(store, sightings, at=at, actor="score " + ", ".join(models), settings=clusters)
     with store.read() as session:
         book = read_book(session, clusters)
         names = {sighting.key: book.cluster_of(sighting.key) for sighting in sightings}
     return [replace(result, adverts=tuple(_named(result, n, names) for n in range(len(result.adverts)))) for result in results]
-
-
-def _sighting(result: PhotoResult, index: int, features_of: FeaturesOf) -> Sighting:
-    analysis, found = result.analysis, result.adverts[index]
-    return Sighting(
-        photo=analysis.sha256,
-        advert=index,
-        identifiers=found.advert.identifiers,
-        shop_id=advert_shop(found.links),
-        lat=analysis.lat,
-        lon=analysis.lon,
-        picture_hash=result.picture_hash,
-        box=box_of(found.advert.quad, analysis.width, analysis.height),
-        taken_at=analysis.taken_at,
-        features=features_of(analysis.sha256, index),
-    )
 
 
 def _named(result: PhotoResult, index: int, names: Mapping[tuple[str, int], str | None]) -> AdvertResult:
