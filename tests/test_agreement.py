@@ -11,7 +11,7 @@ from tagtrace.contract import Advert, Analysis, Flag, Hypothesis, Identifier, Id
 from tagtrace.linking.agreement import AgreementSettings, agree
 from tagtrace.linking.clusters import ClusterSettings
 from tagtrace.linking.shops import LinkSettings, Shops
-from tagtrace.scoring.placing import place_all
+from tagtrace.scoring.placing import PlacingSettings, _shared, place_all
 
 QUAD = ((100.0, 100.0), (300.0, 100.0), (300.0, 140.0), (100.0, 140.0))
 TELEGRAM = IdentifierKind.TELEGRAM
@@ -75,6 +75,14 @@ def test_photos_of_one_advert_lend_each_other_what_they_read() -> None:
     (first,), (second,) = reported(seen(1, sure, "@tulpar_kz1", astana), seen(2, doubted, "@tulpar_kz1", astana))
     assert first.value == second.value == "tulpar_kz1"
     assert Flag.TOGETHER in second.flags and Flag.TOGETHER not in first.flags and Flag.UNSURE not in second.flags
+
+
+def test_what_one_photo_shows_surely_stays_when_the_others_leave_it_in_doubt() -> None:
+    clear, fair = handle("tulpar_kz1", 0.95), handle("tulpar_kz1", 0.8)
+    doubts = [handle("tulpar_kz1", 0.5, Flag.UNSURE)]
+    assert _shared([clear], doubts, PlacingSettings()) == (clear,)
+    (kept,) = _shared([fair], doubts, PlacingSettings())
+    assert Flag.UNSURE in kept.flags and kept.confidence == 0.5
 
 
 def test_the_register_confirms_a_reading_in_doubt() -> None:
