@@ -21,7 +21,7 @@ from .build import check_reader
 from .files import explained, locked, write_atomically
 from .inputs import Item, collect, digest
 from .journal import Journal
-from .placing import PlacingSettings, analysis_of, place_all
+from .placing import analysis_of, place_all
 from .pool import WorkerPool
 from .progress import ProgressView, SilentView
 from .records import PhotoResult
@@ -236,7 +236,7 @@ class _Run:
             shops,
             self._settings.links,
             self._settings.clusters,
-            PlacingSettings(confirmed_from=self._settings.confirmed_from, extract=self._settings.pipeline.extract),
+            replace(self._settings.placing, extract=self._settings.pipeline.extract),
             self._features_of,
         )
 

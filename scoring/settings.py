@@ -14,6 +14,7 @@ from ..inference.pipeline import PipelineSettings
 from ..inference.reader import ReaderSettings
 from ..linking.clusters import ClusterSettings
 from ..linking.shops import LinkSettings
+from .placing import PlacingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,7 @@ class ScoreSettings:
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     links: LinkSettings = field(default_factory=LinkSettings)
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
-    confirmed_from: float = 0.9
-    """Probability of a link to the same listed contact from which on the register confirms an identifier in doubt."""
+    placing: PlacingSettings = field(default_factory=PlacingSettings)
     run: RunSettings = field(default_factory=RunSettings)
 
     def to_json(self) -> dict[str, object]:
