@@ -49,6 +49,43 @@ def test_spellings_of_one_handle(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "value"),
     [
+        ("tt.me/zhuldyz_kz7", "telegram", "zhuldyz_kz7"),
+        ("Tt.me/zhuldyz_kz7", "telegram", "zhuldyz_kz7"),
+        ("TT.ME/ZHULDYZ_KZ7", "telegram", "zhuldyz_kz7"),
+        ("тт.ме/zhuldyz_kz7", "telegram", "zhuldyz_kz7"),
+        ("tt,me/zhuldyz_kz7", "telegram", "zhuldyz_kz7"),
+        ("it.me/zhuldyz_kz7", "telegram", "zhuldyz_kz7"),
+        ("lt.me/zhuldyz_kz7?start=12", "telegram", "zhuldyz_kz7"),
+        ("tt.me/+AbCdEfGh12345678", "telegram_invite", "+AbCdEfGh12345678"),
+        ("tt.me/joinchat/AbCdEfGh12345678", "telegram_invite", "+AbCdEfGh12345678"),
+        ("ttg: zhuldyz_kz7", "telegram", "zhuldyz_kz7"),
+        ("ттелеграм zhuldyz_kz7", "telegram", "zhuldyz_kz7"),
+        ("@@zhuldyz_kz7", "telegram", "zhuldyz_kz7"),
+        ("hhttps://zhuldyz-kz.store", "url", "zhuldyz-kz.store"),
+        ("wwww.zhuldyz-kz.store", "url", "zhuldyz-kz.store"),
+        # What may be a host of its own stays one.
+        ("tt.me", "url", "tt.me"),
+        ("tt.me/ab", "url", "tt.me"),
+        ("tt.me/menu.html", "url", "tt.me"),
+        ("tt.me/zhuldyz_kz7/12", "url", "tt.me"),
+        ("https://tt.me/zhuldyz_kz7", "url", "tt.me"),
+        ("att.me/zhuldyz_kz7", "url", "att.me"),
+        ("chart.me/zhuldyz", "url", "chart.me"),
+        ("oozon.kz/zhuldyz", "url", "oozon.kz"),
+        ("wwww.kz", "url", "wwww.kz"),
+    ],
+)
+def test_a_first_letter_seen_twice_is_left_out_before_a_contact_of_telegram(text: str, kind: str, value: str) -> None:
+    assert pairs(painted(text)) == [(kind, value)]
+
+
+def test_what_is_typed_is_taken_at_its_word() -> None:
+    assert pairs(extract_text("tt.me/zhuldyz_kz7")) == [("url", "tt.me")]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
         ("t.me/+AbCdEfGh12345678", "telegram_invite", "+AbCdEfGh12345678"),
         ("t.me/joinchat/AbCdEfGh12345678", "telegram_invite", "+AbCdEfGh12345678"),
         ("T.ME/+AbCdEfGh12345678", "telegram_invite", "+AbCdEfGh12345678"),

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from ...contract import Flag, IdentifierKind
 from . import darknet, phones, social, telegram, web
-from .base import Found, Source, View, free
+from .base import Found, Source, View, free, overlap
 from .crypto import CHECKED
 from .links import resolve
 
@@ -16,6 +16,11 @@ _HOPE = re.compile(
     r"[@©®/_+]|[^\W_]\s?[.,·]\s?[^\W_]|[0-9a-z]{20}|(?:\d\D{0,3}){7}|t[\W\d]?\s?[mr]|tg|тг|t[gr6]|7[gr]|тgr?|тр|tele|теле|т[eе]л|те[лl]|"
     r"inst|инст|\big\b|vk|вк|signal|сигнал|threema|трима|jabb|xmpp|otr|жаб|джаб|[ob0]t\b"
 )
+_ECHO = re.compile(r"(?P<letter>[^\W_])(?=(?P=letter))|[l1i|fjr7†+](?=t[.,]me[/|])")
+"""The first letter of a line seen twice, whole or as its stem: where a line is followed beyond its first letter, a crop shows
+the edge of that letter again."""
+_ECHO_FORM = 0.9
+"""How much less surely something is a contact that is found only when such a letter is left out."""
 _BLOB = re.compile(r"(?<![\w-])(?:[\w-]{26,80}|-?\d:[0-9a-fA-F]{64})(?![\w-])", re.ASCII)
 
 
@@ -72,6 +77,39 @@ def scan_view(view: View, source: Source) -> list[Found]:
     return out
 
 
+def _without_echo(view: View, found: list[Found]) -> list[Found]:
+    """The findings of a painted line that may begin with a letter seen twice (``tt.me/name``, ``ttg: name``).
+
+    What follows an anchor after that letter counts where nothing was found, and rather than a web address (``tt.me`` is a host,
+    too) if it is a whole name or invite of Telegram.
+    """
+    if not _ECHO.match(view.latin):
+        return found
+    cut = View(view.original, view.text[1:], view.index[1:])
+    out = list(found)
+    for item in scan_view(cut, Source.PAINTED):
+        if item.start > 0 or item.core[0] == 0 or item.verified:
+            continue
+        here = (1, item.end + 1)
+        rivals = [f for f in out if overlap((f.start, f.end), here) and (f.start, f.end) != here]
+        if rivals and not (all(f.kind is IdentifierKind.URL for f in rivals) and _is_whole(cut, item)):
+            continue
+        core = (item.core[0] + 1, item.core[1] + 1)
+        flags = (*item.flags, Flag.REPAIRED)
+        out = [f for f in out if f not in rivals]
+        out.append(replace(item, start=1, end=item.end + 1, core=core, form=item.form * _ECHO_FORM, flags=flags))
+    return out
+
+
+def _is_whole(view: View, found: Found) -> bool:
+    """Whether a finding is all of a link to a Telegram name that can be registered, or to an invite of a length in use."""
+    if found.kind is IdentifierKind.TELEGRAM_INVITE:
+        whole = len(found.value) - 1 in telegram.INVITE_LENGTHS
+    else:
+        whole = found.kind is IdentifierKind.TELEGRAM and telegram.is_registrable(found.value)
+    return whole and Flag.JOINED not in found.flags and not view.text[found.end : found.end + 1].strip(" .,;:!)?")
+
+
 @lru_cache(maxsize=8192)
 def scan(text: str, source: Source) -> tuple[Found, ...]:
     """``scan_view`` of one line of text, remembered; positions are those of the cleaned text. Never raises on any text."""
@@ -79,6 +117,8 @@ def scan(text: str, source: Source) -> tuple[Found, ...]:
     if len(view.text) < 4 or not _HOPE.search(view.lower):
         return ()
     found = scan_view(view, source)
+    if source is Source.PAINTED:
+        found = _without_echo(view, found)
     return tuple(replace(f, flags=tuple(dict.fromkeys(f.flags))) for f in found) if found else ()
 
 

@@ -37,7 +37,7 @@ _EXTRACT = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, fallback_t
 _LETTER = "a-z0-9а-яёәғқңөұүһіїєґ"
 _LABEL = rf"[{_LETTER}](?:[{_LETTER}_-]{{0,61}}[{_LETTER}])?"
 _SCHEME = r"(?:[hн][tт7]{1,2}[pр]\s?[s5ѕ]?\s?[:;.,]?\s?(?:/{1,3}|[|\\l1]{2})\s?|https?:\s?)"
-_WWW = r"(?:w{3}|vvw|wvv)\s?[.,]\s?"
+_WWW = r"(?:w{3,4}|vvw|wvv)\s?[.,]\s?"
 _PATH = r"(?P<port>:\d{2,5})?(?P<path>[/?][^\s<>\"«»]*)?"
 _STRICT = re.compile(rf"(?<![\w@.-])(?P<host>{_LABEL}(?:\.{_LABEL})+)(?![\w@-]){_PATH}")
 _LOOSE = re.compile(
