@@ -20,13 +20,15 @@ _DIGITS = frozenset({IdentifierKind.PHONE, IdentifierKind.WHATSAPP, IdentifierKi
 
 @dataclass(frozen=True, slots=True)
 class ProtectedList:
-    """The protected values: exact per kind, skeletons of names, hosts with all below them, and shared hosts themselves."""
+    """The protected values: exact per kind, skeletons of names, hosts with all below them, shared hosts themselves, and how
+    all those hosts look: worked out once, because every value of a register is asked about."""
 
     names: frozenset[str]
     name_skeletons: frozenset[str]
     phones: frozenset[str]
     official_hosts: frozenset[str]
     shared_hosts: frozenset[str]
+    host_skeletons: frozenset[str]
 
     @classmethod
     def load(cls, path: Path) -> ProtectedList:
@@ -39,7 +41,14 @@ class ProtectedList:
             shared = [e["value"].lower() for e in data["shared_host"]]
         except (OSError, UnicodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
             raise TagtraceError(f"{path}: not a list of protected identifiers ({error!r}); restore the file") from error
-        return cls(frozenset(names), frozenset(map(skeleton, names)), frozenset(phones), frozenset(official), frozenset(shared))
+        return cls(
+            names=frozenset(names),
+            name_skeletons=frozenset(map(skeleton, names)),
+            phones=frozenset(phones),
+            official_hosts=frozenset(official),
+            shared_hosts=frozenset(shared),
+            host_skeletons=frozenset(map(skeleton, (*official, *shared))),
+        )
 
 
 @lru_cache(maxsize=1)
@@ -57,8 +66,7 @@ def _host_protected(value: str, known: ProtectedList) -> bool:
         return True
     if host in known.shared_hosts:
         return not path
-    squeezed = skeleton(host)
-    return any(squeezed == skeleton(h) for h in known.official_hosts | known.shared_hosts) and not path
+    return not path and skeleton(host) in known.host_skeletons
 
 
 def is_protected(kind: IdentifierKind, value: str) -> bool:
