@@ -40,6 +40,11 @@ class RegionKind(StrEnum):
     CODE = "code"
 
 
+OTHER_TEXT = "other"
+"""The class that a detector gives to text which does not look like an advert: signs, plates, lawful posters, tags. Such lines are
+regions of the kind ``line`` with a low ``Region.advert``; the reading decides."""
+
+
 class IdentifierKind(StrEnum):
     """The kinds of contact that tagtrace extracts; the values are used in every file and API."""
 
@@ -164,11 +169,15 @@ class Photo:
 @dataclass(frozen=True, slots=True)
 class Region:
     """A quadrilateral that a detector found. A detector does not know which way up the text is: it gives the corners
-    clockwise with the first side along the text, and the reader turns them where the text is upside down."""
+    clockwise with the first side along the text, and the reader turns them where the text is upside down.
+
+    ``confidence`` says how sure the detector is that there is a line of text, or a code. ``advert`` (0..1) is the share of it
+    that speaks for an advert rather than for other text, by looks alone; 1 for detectors that do not tell."""
 
     kind: RegionKind
     quad: Quad
     confidence: float
+    advert: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +226,14 @@ class Code:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """One read text line of an advert: where it is (quad the right way up), how sure the detector is, and its reading."""
+    """One read text line: where it is (quad the right way up), how sure the detector is, and its reading.
+
+    ``advert`` is that of its ``Region``: how much the line looks like an advert."""
 
     quad: Quad
     confidence: float
     reading: Reading
+    advert: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,11 +77,14 @@ class AdvertTruth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistractorTruth:
-    """Text in the photo that is no advert: house number, sign, plate, tag, official slogan, lawful poster."""
+    """Text in the photo that is no advert: house number, sign, plate, tag, official slogan, lawful poster.
+
+    ``lines`` are its single lines, where the truth tells them apart (the photos of the generator do)."""
 
     text: str
     quad: Quad
     kind: str
+    lines: tuple[LineTruth, ...] | None = None
     extra: Extra = field(default_factory=dict)
 
 
@@ -257,7 +260,10 @@ def _advert(value: object, where: str) -> AdvertTruth:
 
 def _distractor(value: object, where: str) -> DistractorTruth:
     take = _Fields(value, where)
-    return DistractorTruth(text=take.text("text"), quad=take.quad("quad"), kind=take.text("kind"), extra=take.rest())
+    lines = tuple(_line(line, f"{where}, lines[{i}]") for i, line in enumerate(take.items("lines", required=False)))
+    return DistractorTruth(
+        text=take.text("text"), quad=take.quad("quad"), kind=take.text("kind"), lines=lines or None, extra=take.rest()
+    )
 
 
 def _taken_at(take: _Fields) -> str | None:

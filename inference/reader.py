@@ -77,7 +77,8 @@ class TagtraceReader:
             members = []
             for region in lines:
                 quad, reading = next(read)
-                members.append(Line(geometry.turn(quad, 180) if reading.flipped else quad, region.confidence, reading))
+                turned = geometry.turn(quad, 180) if reading.flipped else quad
+                members.append(Line(turned, region.confidence, reading, region.advert))
             out.append((self._whole(members), [region for region in regions if region.kind is RegionKind.CODE]))
         return out
 

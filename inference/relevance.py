@@ -1,6 +1,6 @@
 """Is this inscription an advert of the drug trade, or lawful, official or artistic text? Weighed from what was read.
 
-The detector is trained to leave other texts alone, but it cannot read; this looks at the words and contacts. A readable
+The detector tells by looks, but it cannot read; this looks at the words and contacts. A readable
 messenger contact is hidden only where two official phrases stand in the same inscription.
 """
 
@@ -41,7 +41,7 @@ class RelevanceSettings:
     lawful_word: float = -1.2
     official_word: float = -2.0
     detector_weight: float = 1.2
-    """Points of a detector confidence of 1: text that cannot be read is kept when the detector is very sure of it."""
+    """Points of a line that the detector is sure is one of an advert: such text is kept when it cannot be read."""
     code: float = 0.4
     word_similarity: float = 84.0
     max_words: int = 2
@@ -106,7 +106,7 @@ def points(
     total += settings.lawful_word * _matches(text, words["lawful"], settings)
     total += settings.official_word * _matches(text, words["official"], settings)
     if lines:
-        total += settings.detector_weight * max(line.confidence for line in lines)
+        total += settings.detector_weight * max(line.confidence * line.advert for line in lines)
     return total + (settings.code if codes else 0.0)
 
 

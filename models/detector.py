@@ -14,13 +14,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import BrokenInstallationError, Image, ModelInfo, Quad, Region, RegionKind, TagtraceError
+from ..contract import OTHER_TEXT, BrokenInstallationError, Image, ModelInfo, Quad, Region, RegionKind, TagtraceError
 from .adapters.onnxruntime_offline import offline_onnxruntime
 from .geometry import bounds, quad_of, rotated_nms, upright
 from .merging import Found, MergeSettings, merge
 
 STRIDE = 32
 """Height and width of the network's input are multiples of this."""
+
+_WANTED = "export a detector of lines and codes with `tagtrace train detector`"
 
 _GREY = 114
 """Value of the padding, as in training."""
@@ -103,7 +105,10 @@ def _spans(length: int, tile: float, overlap: float) -> list[tuple[int, int]]:
 
 
 class OnnxDetector:
-    """Finds the text lines of adverts and the codes (``contract.Detector``).
+    """Finds text lines and codes (``contract.Detector``).
+
+    A network with the class ``other`` finds all text and tells by looks what is of an advert; one without it was trained to leave
+    other text alone.
 
     ``model`` is an ONNX file with dynamic height and width: input float32 (batch, 3, height, width), RGB 0..1; output float32
     (batch, 4 + classes + 1, candidates) of centre x, y, width, height, class scores, angle. The class names are read from the
@@ -128,7 +133,7 @@ class OnnxDetector:
                 f"{model}: cannot be loaded as a detector ({error}); name an exported ONNX file"
             ) from error
         self._input = self._session.get_inputs()[0].name
-        self._kinds = _kinds(model, self._session)
+        self._classes = _classes(model, self._session)
         self._info = info or ModelInfo(task="detector", name=model.stem, sha256=hashlib.sha256(content).hexdigest())
 
     @property
@@ -160,29 +165,45 @@ class OnnxDetector:
         rows, columns = image.shape[:2]
         margin = self.settings.cut_margin_px * max(scale_x, scale_y)
         found = []
-        for kind, quads, scores in self._candidates(output):
-            for i in rotated_nms(quads, scores, self.settings.nms_iou):
-                placed = np.asarray(quads[i]) - (pad_x, pad_y)
+        for of_kind in candidates(output, self._classes, self.settings):
+            for i in rotated_nms(of_kind.quads, of_kind.confidences, self.settings.nms_iou):
+                placed = np.asarray(of_kind.quads[i]) - (pad_x, pad_y)
                 quad = upright(quad_of(placed * (scale_x, scale_y) + (view.left, view.top)))
-                found.append(Found(kind, quad, scores[i], number, _is_cut(quad, view, columns, rows, margin)))
+                cut = _is_cut(quad, view, columns, rows, margin)
+                found.append(Found(of_kind.kind, quad, of_kind.confidences[i], number, cut, of_kind.adverts[i]))
         return found
 
-    def _candidates(self, output: NDArray[np.float32]) -> list[tuple[RegionKind, list[Quad], list[float]]]:
-        """Per kind: the boxes above its threshold, in pixels of the network's input, and their confidences."""
-        thresholds = {RegionKind.LINE: self.settings.line_confidence, RegionKind.CODE: self.settings.code_confidence}
-        scores = output[4 : 4 + len(self._kinds)]
-        result = []
-        for number, kind in enumerate(self._kinds):
-            own = scores[number]
-            chosen = np.flatnonzero(
-                (own >= thresholds[kind])
-                & (own >= scores.max(axis=0))
-                & (np.minimum(output[2], output[3]) >= self.settings.min_side_px)
-            )
-            chosen = chosen[np.argsort(-own[chosen], kind="stable")][: self.settings.max_candidates]
-            corners = box_corners(output[:4, chosen], output[-1, chosen])
-            result.append((kind, [quad_of(box) for box in corners], [float(own[i]) for i in chosen]))
-        return result
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Boxes of one kind above its threshold, in pixels of the network's input, best first; ``adverts`` as in ``Region``."""
+
+    kind: RegionKind
+    quads: list[Quad]
+    confidences: list[float]
+    adverts: list[float]
+
+
+def candidates(output: NDArray[np.float32], classes: Sequence[str], settings: DetectionSettings) -> list[Candidates]:
+    """The lines and the codes in a network's output (4 + classes + 1, n): see ``OnnxDetector``."""
+    scores = dict(zip(classes, output[4 : 4 + len(classes)], strict=True))
+    line, code = scores[RegionKind.LINE], scores[RegionKind.CODE]
+    other = scores.get(OTHER_TEXT, np.zeros_like(line))
+    # The two classes of text are judged apart: either is enough to be text.
+    text = 1 - (1 - line) * (1 - other)
+    share = line / np.maximum(line + other, np.finfo(np.float32).tiny)
+    kinds = (
+        (RegionKind.LINE, text, share, (text >= settings.line_confidence) & (text >= code)),
+        (RegionKind.CODE, code, np.ones_like(code), (code >= settings.code_confidence) & (code > text)),
+    )
+    large = np.minimum(output[2], output[3]) >= settings.min_side_px
+    result = []
+    for kind, own, advert, kept in kinds:
+        chosen = np.flatnonzero(kept & large)
+        chosen = chosen[np.argsort(-own[chosen], kind="stable")][: settings.max_candidates]
+        quads = [quad_of(box) for box in box_corners(output[:4, chosen], output[-1, chosen])]
+        result.append(Candidates(kind, quads, own[chosen].tolist(), advert[chosen].tolist()))
+    return result
 
 
 def box_corners(boxes: NDArray[np.float32], angles: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -227,16 +248,17 @@ def _is_cut(quad: Quad, view: View, columns: int, rows: int, margin: float) -> b
     )
 
 
-def _kinds(model: Path, session: Any) -> tuple[RegionKind, ...]:
-    """The kind of each class of the network, from the names in its metadata."""
+def _classes(model: Path, session: Any) -> tuple[str, ...]:
+    """The classes of the network, from the names in its metadata."""
     metadata = session.get_modelmeta().custom_metadata_map
     try:
         names = ast.literal_eval(metadata["names"])
-        kinds = tuple(RegionKind(names[number]) for number in sorted(names))
+        classes = tuple(str(names[number]) for number in sorted(names))
     except (KeyError, ValueError, SyntaxError, TypeError, AttributeError) as error:
-        expected = ", ".join(kind.value for kind in RegionKind)
-        raise BrokenInstallationError(f"{model}: no detector of {expected}; export one with `tagtrace train detector`") from error
+        raise BrokenInstallationError(f"{model}: does not name its classes ({error}); {_WANTED}") from error
+    if not {*RegionKind} <= set(classes) <= {*RegionKind, OTHER_TEXT}:
+        raise BrokenInstallationError(f"{model}: finds {', '.join(classes)}; {_WANTED}")
     shape = session.get_outputs()[0].shape
-    if len(shape) != 3 or (isinstance(shape[1], int) and shape[1] != 5 + len(kinds)):
-        raise BrokenInstallationError(f"{model}: gives {shape}, not oriented boxes of {len(kinds)} classes; export without NMS")
-    return kinds
+    if len(shape) != 3 or (isinstance(shape[1], int) and shape[1] != 5 + len(classes)):
+        raise BrokenInstallationError(f"{model}: gives {shape}, not oriented boxes of {len(classes)} classes; export without NMS")
+    return classes

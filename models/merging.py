@@ -10,6 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ..contract import Quad, Region, RegionKind
 from .geometry import angle, area, around, centre, intersection_areas, points_of, rotated_nms, size
 
@@ -19,7 +21,7 @@ class Found:
     """One box in photo coordinates, as one view of the photo gave it.
 
     ``view`` numbers the view. ``cut`` says that the box touches a border of its view which is not a border of the photo, so
-    that the object probably goes on beyond it.
+    that the object probably goes on beyond it. ``advert`` is as in ``Region``.
     """
 
     kind: RegionKind
@@ -27,6 +29,7 @@ class Found:
     confidence: float
     view: int = 0
     cut: bool = False
+    advert: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def merge(found: Sequence[Found], settings: MergeSettings | None = None) -> list
         boxes = _suppress(boxes, settings.same_iou)
         boxes = _drop_contained(boxes, settings)
         boxes = _suppress(boxes, settings.nms_iou)
-        regions.extend(Region(box.kind, box.quad, box.confidence) for box in boxes)
+        regions.extend(Region(box.kind, box.quad, box.confidence, box.advert) for box in boxes)
     return sorted(regions, key=lambda region: (-region.confidence, region.kind.value, region.quad))
 
 
@@ -132,12 +135,13 @@ def _unite(boxes: list[Found], settings: MergeSettings) -> list[Found]:
 
 
 def _union(members: Sequence[Found]) -> Found:
-    """One box around all fragments of a line; its confidence is their mean, weighted by length."""
+    """One box around all fragments of a line; what is believed of it is their mean, weighted by length."""
     if len(members) == 1:
         return members[0]
-    lengths = [size(box.quad)[0] for box in members]
-    confidence = sum(box.confidence * length for box, length in zip(members, lengths, strict=True)) / sum(lengths)
-    return replace(members[0], quad=around(box.quad for box in members), confidence=confidence)
+    lengths = np.array([size(box.quad)[0] for box in members])
+    confidence = float(np.average([box.confidence for box in members], weights=lengths))
+    advert = float(np.average([box.advert for box in members], weights=lengths))
+    return replace(members[0], quad=around(box.quad for box in members), confidence=confidence, advert=advert)
 
 
 def _continues(first: Found, second: Found, settings: MergeSettings) -> bool:

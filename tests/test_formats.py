@@ -1,6 +1,7 @@
 """YOLO and COCO: what is written is read again, bad files are reported by name and line, quads are clipped to the picture."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from tagtrace.contract import Quad, TagtraceError
 from tagtrace.datasets.formats.annotations import AnnotatedPhoto, Annotation, LabelRule, annotate, around, clip_quad
 from tagtrace.datasets.formats.coco import read_coco, write_coco
 from tagtrace.datasets.formats.yolo import export_yolo, label_path, parse_label, read_data, read_yolo, write_data, write_labels
-from tagtrace.datasets.truth import AdvertTruth, LineTruth, PhotoTruth
+from tagtrace.datasets.truth import AdvertTruth, DistractorTruth, LineTruth, PhotoTruth
 
 UPRIGHT: Quad = ((10, 10), (110, 10), (110, 30), (10, 30))
 
@@ -173,7 +174,7 @@ def test_export_writes_a_folder_that_is_read_again(tmp_path: Path) -> None:
     ]
     export_yolo(truth, tmp_path / "photos", tmp_path / "out", "train")
     data = export_yolo(truth[:1], tmp_path / "photos", tmp_path / "out", "val", photo_copy="copy")
-    assert read_data(data).names == ("line", "code")
+    assert read_data(data).names == ("line", "code", "other")
     found = read_yolo(tmp_path / "out", "train")
     assert [p.file for p in found] == ["images/train/a.jpg", "images/train/b.jpg"]
     assert [a.label for a in found[0].annotations] == ["line", "code"]
@@ -198,6 +199,15 @@ def test_only_the_last_images_folder_becomes_labels() -> None:
     assert label_path(Path("/images/data/images/val/a.b.jpg")) == Path("/images/data/labels/val/a.b.txt")
 
 
+def test_lines_of_other_text_have_a_class_of_their_own() -> None:
+    sign = DistractorTruth(text="КАФЕ", quad=UPRIGHT, kind="sign", lines=(line(kind="word", text="КАФЕ"),))
+    (annotated,) = annotate([replace(photo(line()), distractors=(sign,))])
+    assert [(a.label, a.text) for a in annotated.annotations] == [("line", line().text), ("other", "КАФЕ")]
+    whole = replace(sign, lines=None)  # a truth that does not tell the lines apart says nothing about them
+    (annotated,) = annotate([replace(photo(line()), distractors=(whole,))])
+    assert [a.label for a in annotated.annotations] == ["line"]
+
+
 # --- bad files ------------------------------------------------------------------------------------
 
 
@@ -207,7 +217,7 @@ def test_only_the_last_images_folder_becomes_labels() -> None:
         ("0 0.5 0.5 0.1", "found 4"),
         ("0 0.1 0.1 0.2 0.1 0.2", "found 6"),
         ("line 0.5 0.5 0.1 0.1", "whole number"),
-        ("2 0.5 0.5 0.1 0.1", "class 2"),
+        ("3 0.5 0.5 0.1 0.1", "class 3"),
         ("0 0.5 0.5 0.1 wide", "wide"),
         ("0 0.5 nan 0.1 0.1", "must lie in 0..1"),
         ("0 50 50 10 10", "must lie in 0..1"),

@@ -138,7 +138,8 @@ lines = st.builds(LineTruth, text=names, canonical=names, kind=st.sampled_from(s
                   contrast=shares, rule=st.none() | st.integers(0, 9), extra=extras)  # fmt: skip
 adverts = st.builds(AdvertTruth, wall_id=names, shop_id=names, style=names, quad=quads,
                     lines=st.lists(lines, max_size=2).map(tuple), extra=extras)  # fmt: skip
-distractors = st.builds(DistractorTruth, text=names, quad=quads, kind=names, extra=extras)
+distractors = st.builds(DistractorTruth, text=names, quad=quads, kind=names, extra=extras,
+                        lines=st.none() | st.lists(lines, min_size=1, max_size=2).map(tuple))  # fmt: skip
 photo_truths = st.builds(PhotoTruth, file=names, width=st.integers(1, 9000), height=st.integers(1, 9000), negative=st.booleans(),
                          ads=st.lists(adverts, max_size=2).map(tuple), distractors=st.lists(distractors, max_size=2).map(tuple),
                          lat=st.none() | st.floats(-90, 90), yaw=shares, style=names, orientation=st.none() | st.integers(1, 8),

@@ -1,7 +1,8 @@
 """Train the detector: an ultralytics YOLO with oriented boxes, fine-tuned from pretrained weights, and export it to ONNX.
 
 Data lie in the YOLO-OBB layout: ``images/{train,val}`` and ``labels/{train,val}``, one text file per photo with one object per
-line, ``class x1 y1 x2 y2 x3 y3 x4 y4``, corners as fractions of width and height. Classes: 0 line, 1 code.
+line, ``class x1 y1 x2 y2 x3 y3 x4 y4``, corners as fractions of width and height. Classes: 0 line, 1 code,
+2 other (text that is no advert: the network finds it, too, because stickers of both kinds look alike, and only words differ).
 
 On a CPU the forward pass runs in bfloat16 with channels-last memory, which on processors with AVX512-BF16 is about 2.2 times as
 fast as float32; the loss stays in float32, because a box edge in bfloat16 is only known to half a stride.
@@ -19,10 +20,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..contract import RegionKind, TagtraceError
+from ..contract import TagtraceError
+from ..datasets.formats.annotations import CLASS_NAMES as CLASSES
 from .ultralytics_offline import offline_ultralytics
 
-CLASS_NAMES: dict[int, str] = {0: RegionKind.LINE.value, 1: RegionKind.CODE.value}
+CLASS_NAMES: dict[int, str] = dict(enumerate(CLASSES))
 """Class numbers of the labels and of the trained network."""
 
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
@@ -59,8 +61,8 @@ class DetectorSettings:
     """Everything that a training run of the detector depends on.
 
     ``data`` is a folder in the YOLO-OBB layout and ``out`` the folder of the run, which holds ``weights/last.pt``,
-    ``weights/best.pt``, ``results.csv`` and ``progress.jsonl`` afterwards. ``weights`` is the pretrained checkpoint to start
-    from; None starts from noise.
+    ``weights/best.pt``, ``results.csv`` and ``progress.jsonl`` afterwards. ``weights`` is the pretrained checkpoint (``.pt``) or
+    the exported detector (``.onnx``) to start from; None starts from noise.
     """
 
     data: Path
@@ -203,7 +205,7 @@ def train_detector(settings: DetectorSettings, *, resume: bool = False) -> Train
     if resume and not last.is_file():
         raise TagtraceError(f"{last}: there is no checkpoint to resume from; start the run without resume")
     if not resume and settings.weights is not None and not settings.weights.is_file():
-        raise TagtraceError(f"{settings.weights}: no such weights; name a pretrained .pt file")
+        raise TagtraceError(f"{settings.weights}: no such weights; name a pretrained .pt or .onnx file")
     check_layout(settings.data)
     offline_ultralytics()
     import torch
@@ -213,6 +215,8 @@ def train_detector(settings: DetectorSettings, *, resume: bool = False) -> Train
     from .detector_run import OfflineTrainer
 
     overrides = _overrides(settings)
+    if settings.weights is not None and settings.weights.suffix == ".onnx" and not resume:
+        overrides["pretrained"] = str(_start(settings, settings.weights))
     if resume:
         overrides["resume"] = str(last)
     trainer = OfflineTrainer(overrides=overrides, settings=settings, log=_progress_log(settings.out, fresh=not resume))
@@ -234,6 +238,15 @@ def train_detector(settings: DetectorSettings, *, resume: bool = False) -> Train
         seconds=seconds,
         photos_per_second=trainer.photos_seen / max(trainer.train_seconds, 1e-9),
     )
+
+
+def _start(settings: DetectorSettings, weights: Path) -> Path:
+    """The checkpoint to start from that an exported detector gives."""
+    from .detector_start import checkpoint_of
+
+    photos = sorted(path for path in (settings.data / "images" / "train").iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES)
+    out = settings.out / "start.pt"
+    return checkpoint_of(weights, settings.architecture, list(CLASS_NAMES.values()), photos, settings.input_px, out)
 
 
 def _overrides(settings: DetectorSettings) -> dict[str, Any]:

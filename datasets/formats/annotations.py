@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from shapely.geometry import Polygon, box
 from shapely.geometry.base import BaseGeometry
 
-from ...contract import Quad, RegionKind, TagtraceError
+from ...contract import OTHER_TEXT, Quad, RegionKind, TagtraceError
 from ..truth import CODE_KIND, LineTruth, PhotoTruth
 
-CLASS_NAMES: tuple[str, ...] = (RegionKind.LINE.value, RegionKind.CODE.value)
-"""The detector's classes in the order of their numbers: 0 is ``line``, 1 is ``code``."""
+CLASS_NAMES: tuple[str, ...] = (RegionKind.LINE.value, RegionKind.CODE.value, OTHER_TEXT)
+"""The detector's classes in the order of their numbers: 0 is ``line``, 1 is ``code``, 2 is ``other`` (text that is no advert)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +133,23 @@ def around(points: NDArray[np.float64]) -> Quad:
 
 
 def annotate(photos: Iterable[PhotoTruth], rule: LabelRule = DEFAULT_RULE) -> list[AnnotatedPhoto]:
-    """The lines and codes of each photo that ``rule`` wants, as annotations clipped to the picture."""
+    """The lines and codes of each photo that ``rule`` wants, as annotations clipped to the picture, lines of other text last."""
     return [_annotate(photo, rule) for photo in photos]
 
 
 def _annotate(photo: PhotoTruth, rule: LabelRule) -> AnnotatedPhoto:
+    wanted = [(_label(line), line) for advert in photo.ads for line in advert.lines]
+    wanted += [(OTHER_TEXT, line) for other in photo.distractors for line in other.lines or ()]
     found = []
-    for line in (line for advert in photo.ads for line in advert.lines if rule.wants(line)):
-        quad = clip_quad(line.quad, photo.width, photo.height)
+    for label, line in wanted:
+        quad = clip_quad(line.quad, photo.width, photo.height) if rule.wants(line) else None
         if quad is not None:
-            label = CLASS_NAMES[1] if line.kind == CODE_KIND else CLASS_NAMES[0]
             found.append(Annotation(label, quad, line.text, line.canonical, line.kind, line.legible))
     return AnnotatedPhoto(photo.file, photo.width, photo.height, tuple(found))
+
+
+def _label(line: LineTruth) -> str:
+    return RegionKind.CODE.value if line.kind == CODE_KIND else RegionKind.LINE.value
 
 
 def class_number(label: str, names: tuple[str, ...], photo: str) -> int:

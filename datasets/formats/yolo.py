@@ -220,8 +220,8 @@ def export_yolo(
 ) -> Path:
     """Write one split of the truth as a YOLO data set under ``out`` and return its ``data.yaml``.
 
-    Called once per split, ``data.yaml`` names every split there is. Class 0 is ``line``, 1 is ``code``; which ones are labelled
-    is up to ``rule``. A photo without any gets an empty label file (it teaches what to leave alone).
+    Called once per split, ``data.yaml`` names every split there is. Classes are ``CLASS_NAMES``; which lines are labelled is
+    up to ``rule``. A photo without any gets an empty label file (it teaches what to leave alone).
     Raises TagtraceError when a photo is missing from ``photos_dir`` or its size is not that of the truth.
     """
     annotated = annotate(photos, rule)

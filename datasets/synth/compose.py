@@ -194,7 +194,7 @@ def _adverts(rng: np.random.Generator, site: Site) -> list[PlacedAdvert]:
 
 def pick_style(rng: np.random.Generator) -> str:
     """Draw how an advert is put on the wall."""
-    return str(rng.choice(["stencil", "spray", "marker", "stamp", "sticker", "poster"], p=[0.36, 0.2, 0.16, 0.05, 0.12, 0.11]))
+    return str(rng.choice(["stencil", "spray", "marker", "stamp", "sticker", "poster"], p=[0.32, 0.2, 0.15, 0.05, 0.16, 0.12]))
 
 
 def advert_block(rng: np.random.Generator, advert: AdvertText, style: str, fonts: Sequence[Font], cap_px: float) -> Block:
@@ -232,7 +232,7 @@ def put_distractors(rng: np.random.Generator, site: Site, kind: str) -> list[Pla
 
 
 def _distractor_block(rng: np.random.Generator, site: Site, text: DistractorText, kind: str) -> Block:
-    """A text that is no advert, painted, printed or on a board as its kind asks; its lines are not part of the truth."""
+    """A text that is no advert, painted, printed or on a board as its kind asks."""
     cap = pick_cap(rng, site.settings)
     lines = tuple(LineText(line, line, "word", (1, 1), "") for line in text.lines)
     if kind == "poster":
@@ -246,7 +246,7 @@ def _distractor_block(rng: np.random.Generator, site: Site, text: DistractorText
             block = painted_block(rng, AdvertText("", lines, None, None), style, site.fonts, size)
     else:
         block = board(rng, text.lines, site.fonts, cap, kind)
-    return replace(block, lines=(), code_quad=None, style=kind)
+    return replace(block, code_quad=None, style=kind)
 
 
 def light_plane(rng: np.random.Generator, plane: Plane, mode: str) -> tuple[NDArray[np.float32], Mask]:

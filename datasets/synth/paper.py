@@ -187,14 +187,15 @@ def board(rng: np.random.Generator, lines: Sequence[str], fonts: Sequence[Font],
     width = widest + 2 * pad
     rgb = np.broadcast_to(ground, (height, width, 3)).astype(np.float32).copy()
     ink = np.zeros((height, width), np.float32)
-    y = float(pad)
-    for _, mask, box, _ in masks:
+    placed, y = [], float(pad)
+    for line, mask, box, size in masks:
         w, h = box[2] - box[0], box[3] - box[1]
         x0, y0 = (width - w) // 2, int(y)
         cut = mask[box[1] : box[3], box[0] : box[2]][: height - y0, : width - x0]
         ink[y0 : y0 + cut.shape[0], x0 : x0 + cut.shape[1]] = cut
+        placed.append(PlacedLine(line, rectangle(x0, y0, x0 + w, y0 + h), size))
         y += h + gap
     rgb = np.asarray(rgb * (1 - ink[..., None]) + ink_colour * ink[..., None], np.float32)
     if rng.random() < 0.6:
         cv2.rectangle(rgb, (2, 2), (width - 3, height - 3), tuple(map(float, ink_colour)), max(1, int(cap_px * 0.06)))
-    return Block(np.ones((height, width), np.float32), rgb, ink, (), None, kind)
+    return Block(np.ones((height, width), np.float32), rgb, ink, tuple(placed), None, kind)

@@ -289,7 +289,10 @@ def resend(rng: np.random.Generator, shot: Shot, name: str) -> Shot:
         width=size[0],
         height=size[1],
         ads=tuple(_scaled_advert(ad, fx, fy) for ad in shot.truth.ads),
-        distractors=tuple(replace(d, quad=_scaled(d.quad, fx, fy)) for d in shot.truth.distractors),
+        distractors=tuple(
+            replace(d, quad=_scaled(d.quad, fx, fy), lines=tuple(_scaled_line(line, fx, fy) for line in d.lines or ()) or None)
+            for d in shot.truth.distractors
+        ),
         jpeg_quality=quality,
         extra={**shot.truth.extra, "copy_of": shot.truth.file},
     )

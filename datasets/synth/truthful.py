@@ -95,7 +95,12 @@ def photo_truth(file: str, split: str, story: Story, seen: Seen) -> PhotoTruth:
         height=view.height,
         ads=tuple(_advert(f"{file}#{index}", advert, seen) for index, advert in enumerate(story.adverts)),
         distractors=tuple(
-            DistractorTruth(text=other.text, quad=_quad(camera.see(other.placed.outline)), kind=other.kind)
+            DistractorTruth(
+                text=other.text,
+                quad=_quad(camera.see(other.placed.outline)),
+                kind=other.kind,
+                lines=tuple(_line(line, other.placed, seen) for line in other.placed.block.lines) or None,
+            )
             for other in story.distractors
         ),
         negative=story.negative_kind is not None,
