@@ -16,12 +16,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
 
 from ..contract import Evidence, Flag, Identifier, IdentifierKind, Outcome, Resource
 from ..inference.identifiers.protected import is_protected
+from .priors import PriorSettings, PriorSource, prior_share, prior_steps
 from .register import Shops, differ_in_digits
 from .stems import has_stem, shortened, stem, template
 
@@ -56,18 +56,8 @@ class LinkSettings:
     """Probability that another contact in the advert of a shop is that shop's."""
     siblings_of_codes: bool = True
     """Whether a value from a code, which is never a misread, may be a new contact of a shop by its name."""
-    seen_nats: float = 0.5
-    """Evidence for a listed resource per doubling of its known sightings, wherever they are …"""
-    near_nats: float = 1.0
-    """… of those nearby …"""
-    lately_nats: float = 0.5
-    """… and of the recent ones."""
-    same_cluster_nats: float = 3.0
-    """Evidence for a resource that the advert's cluster is known to show."""
-    same_code_nats: float = 3.0
-    """Evidence for a resource that was seen together with the same code."""
-    most_prior_nats: float = 5.0
-    """Earlier sightings never weigh more than this: what the picture shows has to stay able to contradict them."""
+    priors: PriorSettings = field(default_factory=PriorSettings)
+    """How much earlier sightings weigh."""
     automatic_above: float = 0.95
     """Probability from which on the same resource may be linked without a person."""
     review_above: float = 0.5
@@ -77,35 +67,17 @@ class LinkSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Earlier sightings of a resource, counted: all, those near the advert, the recent ones; and whether the advert's cluster
-    or a code beside it is known to go with the resource."""
-
-    total: int = 0
-    near: int = 0
-    lately: int = 0
-    same_cluster: bool = False
-    same_code: bool = False
-
-
-@runtime_checkable
-class PriorSource(Protocol):
-    """What is known of resources from earlier sightings, as seen from the place and time of the advert at hand."""
-
-    def seen(self, resource: Resource) -> Seen:
-        """The earlier sightings of one listed resource."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
 class Meaning:
-    """One thing that an identifier may mean. ``steps`` add up to the logarithm of its weight; ``reason`` is a sentence."""
+    """One thing that an identifier may mean. ``steps`` add up to the logarithm of its weight; ``reason`` is a sentence.
+
+    ``prior_share`` is what earlier sightings of its resource count for it (``priors.prior_share``)."""
 
     outcome: Outcome
     shop_id: str | None
     resource: Resource | None
     steps: tuple[Evidence, ...]
     reason: str
+    prior_share: float = 0.0
 
     @property
     def nats(self) -> float:
@@ -149,7 +121,6 @@ def meanings(
     shops: Shops,
     settings: LinkSettings,
     ratios: Mapping[str, float] | None = None,
-    prior: PriorSource | None = None,
 ) -> list[Meaning]:
     """Everything that the identifier may mean, the unlisted last; never empty.
 
@@ -166,8 +137,9 @@ def meanings(
             Outcome.SAME if resource.value == identifier.value else Outcome.MISREAD,
             resource.shop_id,
             resource,
-            (_known(resource, kin.get(resource.shop_id), settings), step, *_seen(resource, prior, settings)),
+            (_known(resource, kin.get(resource.shop_id), settings), step),
             step.text,
+            _prior_share(identifier.value, resource.value, step.nats, shares, ratios, settings),
         )
         for resource, step in listed.items()
     ]
@@ -176,6 +148,16 @@ def meanings(
     rest = max(0.0, 1.0 - math.fsum(shares.values()))
     unlisted = math.fsum(free.values()) + rest
     return [*found, _new(unlisted)]
+
+
+def with_priors(found: Sequence[Meaning], prior: PriorSource, settings: LinkSettings) -> list[Meaning]:
+    """The same meanings, each listed resource with what its earlier sightings add to its weight."""
+    return [
+        replace(m, steps=(*m.steps, *prior_steps(prior.seen(m.resource), m.prior_share, settings.priors)))
+        if m.resource is not None and m.prior_share > 0
+        else m
+        for m in found
+    ]
 
 
 def beside(found: Sequence[Meaning], anchor: Resource, probability: float, settings: LinkSettings) -> list[Meaning]:
@@ -256,22 +238,19 @@ def _known(resource: Resource, kin: Kin | None, settings: LinkSettings) -> Evide
     return Evidence("listed", math.log(odds), "a listed resource is seen more often than any one unlisted name")
 
 
-def _seen(resource: Resource, prior: PriorSource | None, settings: LinkSettings) -> tuple[Evidence, ...]:
-    if prior is None:
-        return ()
-    seen = prior.seen(resource)
-    nats = (
-        settings.seen_nats * math.log2(1 + seen.total)
-        + settings.near_nats * math.log2(1 + seen.near)
-        + settings.lately_nats * math.log2(1 + seen.lately)
-        + settings.same_cluster_nats * seen.same_cluster
-        + settings.same_code_nats * seen.same_code
-    )
-    if not nats:
-        return ()
-    also = [text for text, held in (("in the same cluster", seen.same_cluster), ("with the same code", seen.same_code)) if held]
-    text = ", ".join([f"seen {seen.total} times before, {seen.near} nearby, {seen.lately} lately", *also])
-    return (Evidence("sightings", min(nats, settings.most_prior_nats), text),)
+def _prior_share(
+    read: str,
+    value: str,
+    nats: float,
+    shares: Mapping[str, float],
+    ratios: Mapping[str, float] | None,
+    settings: LinkSettings,
+) -> float:
+    """What earlier sightings count for a listed value whose reading weighs ``nats``."""
+    doubt = 0.0 if value == read else (ratios or {}).get(value, nats - math.log(max(shares[read], _LEAST)))
+    rivals = math.fsum(share for other, share in shares.items() if other != value and differ_in_digits(other, value))
+    sure = rivals < settings.least_digit_share * shares[read]
+    return prior_share(doubt, sure, settings.priors)
 
 
 def _kin(kind: IdentifierKind, shares: Mapping[str, float], shops: Shops, settings: LinkSettings) -> dict[str, Kin]:

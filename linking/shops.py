@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..contract import Advert, Band, Evidence, Identifier, IdentifierKind, Link, Outcome, Resource, TagtraceError
 from .calibration import bundled
-from .explain import LinkSettings, Meaning, PriorSource, Seen, beside, links_exactly, may_link, meanings
+from .explain import LinkSettings, Meaning, beside, links_exactly, may_link, meanings, with_priors
 from .likelihood import log_ratios, slots
+from .priors import STEPS, PriorSource, Seen
 from .register import Shops, differ_in_digits
 
 _REQUIRED = ("shop_id", "kind", "value")
@@ -91,27 +93,54 @@ def link(
         return _protected()
     if not len(shops):
         return _unlisted()
-    return _decide(_meanings(identifier, shops, settings, prior, advert), settings)
+    found = _meanings(identifier, shops, settings, advert)
+    return _decide(with_priors(found, prior, settings) if prior is not None else found, settings)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weighed:
+    """The meanings of every identifier of an advert (None for a protected one, nothing where no shop is listed)."""
+
+    advert: Advert
+    found: tuple[list[Meaning] | None, ...] = ()
+
+    def asked(self) -> Iterator[Resource]:
+        """The resources for which earlier sightings may count."""
+        for meaning in (m for found in self.found for m in found or ()):
+            if meaning.resource is not None and meaning.prior_share > 0:
+                yield meaning.resource
 
 
 def link_advert(
     advert: Advert, shops: Shops, settings: LinkSettings | None = None, prior: PriorSource | None = None
 ) -> tuple[Link, ...]:
+    """One link per identifier of the advert, in order: ``weigh`` and ``decide`` in one."""
+    settings = settings or LinkSettings()
+    return decide(weigh(advert, shops, settings), settings, prior)
+
+
+def weigh(advert: Advert, shops: Shops, settings: LinkSettings) -> Weighed:
+    """All that the identifiers of an advert may mean, before earlier sightings are asked about (many adverts at once)."""
+    if not len(shops):
+        return Weighed(advert)
+    return Weighed(advert, tuple(_meanings(i, shops, settings, advert) if may_link(i) else None for i in advert.identifiers))
+
+
+def decide(weighed: Weighed, settings: LinkSettings, prior: PriorSource | None = None) -> tuple[Link, ...]:
     """One link per identifier of the advert, in order.
 
     An unlisted contact beside a listed one of exactly one shop becomes a sibling: shops paint their contacts together.
     """
-    settings = settings or LinkSettings()
-    if not len(shops):
-        return tuple(_unlisted() if may_link(identifier) else _protected() for identifier in advert.identifiers)
-    weighed = [_meanings(i, shops, settings, prior, advert) if may_link(i) else None for i in advert.identifiers]
-    links = [_protected() if found is None else _decide(found, settings) for found in weighed]
+    if not weighed.found:
+        return tuple(_unlisted() if may_link(identifier) else _protected() for identifier in weighed.advert.identifiers)
+    meant = [with_priors(f, prior, settings) if f is not None and prior is not None else f for f in weighed.found]
+    links = [_protected() if found is None else _decide(found, settings) for found in meant]
     anchors = [found for found in links if found.outcome is Outcome.SAME]
     if len({anchor.shop_id for anchor in anchors}) != 1:
         return tuple(links)
     anchor = max(anchors, key=lambda found: found.probability)
     assert anchor.resource is not None
-    for index, found in enumerate(weighed):
+    for index, found in enumerate(meant):
         if found is not None and links[index].outcome is not Outcome.SAME:
             links[index] = _decide(beside(found, anchor.resource, anchor.probability, settings), settings)
     return tuple(links)
@@ -131,13 +160,11 @@ def _unlisted() -> Link:
     return Link(Outcome.NEW, 1.0, reasons=("no shop is listed",))
 
 
-def _meanings(
-    identifier: Identifier, shops: Shops, settings: LinkSettings, prior: PriorSource | None, advert: Advert | None
-) -> list[Meaning]:
+def _meanings(identifier: Identifier, shops: Shops, settings: LinkSettings, advert: Advert | None) -> list[Meaning]:
     ratios = None
     if advert is not None and not links_exactly(identifier):
         ratios = _ratios(advert, identifier, shops, settings)
-    return meanings(identifier, shops, settings, ratios, prior)
+    return meanings(identifier, shops, settings, ratios)
 
 
 def _ratios(advert: Advert, identifier: Identifier, shops: Shops, settings: LinkSettings) -> dict[str, float] | None:
@@ -203,7 +230,7 @@ def _probability(owners: Sequence[Meaning], found: Sequence[Meaning]) -> float:
 
 def _reasons(meaning: Meaning, found: Sequence[Meaning]) -> tuple[str, ...]:
     owners = sorted({owner.shop_id or "" for owner in _owners(meaning, found)})
-    further = [step.text for step in meaning.steps if step.name == "sightings"]
+    further = [step.text for step in meaning.steps if step.name in STEPS]
     shared = [f"listed for {len(owners)} shops: {', '.join(owners)}"] if len(owners) > 1 else []
     return (meaning.reason, *shared, *further)
 
@@ -232,9 +259,12 @@ __all__ = [
     "PriorSource",
     "Seen",
     "Shops",
+    "Weighed",
     "advert_shop",
+    "decide",
     "differ_in_digits",
     "link",
     "link_advert",
     "load_shops",
+    "weigh",
 ]

@@ -12,15 +12,17 @@ from dataclasses import dataclass, field, replace
 
 from rapidfuzz.distance import Levenshtein
 
-from ..contract import Advert, Analysis, Failure, Flag, Identifier, IdentifierKind, Link, Outcome, Placement
+from ..contract import Advert, Analysis, Failure, Flag, Identifier, IdentifierKind, Link, Outcome
 from ..inference.identifiers import ExtractSettings
 from ..linking.agreement import AgreementSettings, agree
 from ..linking.clusters import ClusterSettings, Sighting, box_of, place
 from ..linking.features import AdvertFeatures
 from ..linking.pictures import distance
-from ..linking.shops import LinkSettings, Shops, advert_shop, link_advert
+from ..linking.priors import View
+from ..linking.shops import LinkSettings, Shops, advert_shop, decide, link_advert, weigh
 from ..linking.together import ClusterReadSettings, read_photos
 from .inputs import Item
+from .past import Joined, Past, StoredAdvert
 from .records import AdvertResult, Json, PhotoResult, analysis_from_json
 
 Spot = tuple[int, int]
@@ -42,6 +44,8 @@ class PlacingSettings:
     extract: ExtractSettings = field(default_factory=lambda: ExtractSettings(unsure_from=0.25))
     """How sure an identifier has to be, of one photo or of several."""
     agreement: AgreementSettings = field(default_factory=AgreementSettings)
+    stored_readings: int = 8
+    """Adverts of earlier runs that are read together with those of a run, per cluster: the clearest so many."""
 
 
 def analysis_of(item: Item, record: Json | None) -> tuple[Analysis, int | None]:
@@ -75,18 +79,32 @@ def place_all(
     clusters: ClusterSettings,
     placing: PlacingSettings | None = None,
     features_of: FeaturesOf | None = None,
+    past: Past | None = None,
 ) -> list[PhotoResult]:
-    """Cluster the adverts of a run, read each cluster together, link the identifiers; one result per analysis, in order."""
+    """Cluster the adverts of a run, read each cluster together, link the identifiers; one result per analysis, in order.
+
+    ``past`` knows earlier runs: then clusters are read together with what was read of them before, and earlier sightings count.
+    """
     placing = placing or PlacingSettings()
     spots = [(n, i) for n, (analysis, _) in enumerate(analyses) for i in range(len(analysis.adverts))]
     adverts = {(n, i): analyses[n][0].adverts[i] for n, i in spots}
     first = {spot: link_advert(advert, shops, links) for spot, advert in adverts.items()}
     sightings = [sighting_of(*analyses[n], i, first[n, i], features_of) for n, i in spots]
     placements = dict(zip(spots, place(sightings, clusters), strict=True))
+    joined = past.join(sightings, placing.stored_readings) if past is not None else Joined()
+    walls = {
+        spot: joined.clusters.get(sighting.key, placements[spot].cluster) for spot, sighting in zip(spots, sightings, strict=True)
+    }
     hashes = {spot: analyses[spot[0]][1] for spot in spots}
-    read = _read_clusters(adverts, placements, hashes, clusters, placing)
-    supported = agree(list(_by_wall(read, placements).values()), placing.agreement)
-    found = {spot: _reported(replace(adverts[spot], identifiers=read[spot]), shops, links, placing, supported) for spot in spots}
+    read = _read_clusters(adverts, walls, hashes, joined.earlier, clusters, placing)
+    supported = agree(list(_by_wall(read, walls).values()), placing.agreement)
+    agreed = {
+        spot: replace(adverts[spot], identifiers=tuple(_agreed(item, supported, placing) for item in read[spot]))
+        for spot in spots
+    }
+    views = {(n, i): view_of(analyses[n][0], i, walls[n, i]) for n, i in spots}
+    linked = _linked(agreed, views, shops, links, past)
+    found = {spot: _reported(agreed[spot], linked[spot], placing) for spot in spots}
     return [
         PhotoResult(
             replace(analysis, adverts=tuple(found[n, i][0] for i in range(len(analysis.adverts)))),
@@ -116,25 +134,48 @@ def sighting_of(
     )
 
 
+def view_of(analysis: Analysis, index: int, cluster: str = "") -> View:
+    """One advert of an analysis as earlier sightings are seen from it."""
+    payloads = tuple(sorted({code.payload for code in analysis.adverts[index].codes}))
+    return View(analysis.sha256, cluster, analysis.lat, analysis.lon, analysis.taken_at, payloads)
+
+
+def _linked(
+    adverts: Mapping[Spot, Advert], views: Mapping[Spot, View], shops: Shops, links: LinkSettings, past: Past | None
+) -> dict[Spot, tuple[Link, ...]]:
+    """The links of all adverts; earlier sightings are asked for once."""
+    weighed = {spot: weigh(advert, shops, links) for spot, advert in adverts.items()}
+    if past is None:
+        return {spot: decide(item, links) for spot, item in weighed.items()}
+    contacts = {(resource.kind, resource.value) for item in weighed.values() for resource in item.asked()}
+    memory = past.remember(contacts, {payload for view in views.values() for payload in view.codes}, links.priors)
+    return {spot: decide(item, links, memory.at(views[spot])) for spot, item in weighed.items()}
+
+
 def _read_clusters(
     adverts: Mapping[Spot, Advert],
-    placements: Mapping[Spot, Placement],
+    walls: Mapping[Spot, str],
     hashes: Mapping[Spot, int | None],
+    earlier: Mapping[str, Sequence[StoredAdvert]],
     clusters: ClusterSettings,
     placing: PlacingSettings,
 ) -> dict[Spot, tuple[Identifier, ...]]:
     """The identifiers of every advert: those of all photos of its cluster together, or its own where it is alone."""
     members: dict[str, list[Spot]] = defaultdict(list)
-    for spot, placement in placements.items():
-        members[placement.cluster].append(spot)
+    for spot, wall in walls.items():
+        members[wall].append(spot)
     settings = ClusterReadSettings(extract=placing.extract)
     read = {spot: advert.identifiers for spot, advert in adverts.items()}
-    for group in members.values():
+    for wall, group in members.items():
+        stored = earlier.get(wall, ())
         # Readers that tell no probabilities give nothing to add up.
-        if len({spot[0] for spot in group if _tells(adverts[spot])}) < 2:
+        telling = len({spot[0] for spot in group if _tells(adverts[spot])})
+        if telling + len({item.key[0] for item in stored}) < 2 or not telling:
             continue
-        weights = [1.0 / sum(_copies(hashes[a], hashes[b], clusters) or a == b for b in group) for a in group]
-        reading = read_photos([adverts[spot] for spot in group], weights, None, settings)
+        found = [*(hashes[spot] for spot in group), *(item.picture_hash for item in stored)]
+        shown = [*(adverts[spot] for spot in group), *(item.advert for item in stored)]
+        weights = [1.0 / sum(_copies(a, b, clusters) or i == j for j, b in enumerate(found)) for i, a in enumerate(found)]
+        reading = read_photos(shown, weights, None, settings)
         for n, spot in enumerate(group):
             if n not in reading.left_out:
                 read[spot] = _shared(adverts[spot].identifiers, reading.advert.identifiers, placing)
@@ -174,26 +215,18 @@ def _rivals(own: Identifier, common: Identifier) -> bool:
     return own.kind is common.kind and Levenshtein.normalized_similarity(own.value, common.value) >= _RIVALS
 
 
-def _by_wall(read: Mapping[Spot, Sequence[Identifier]], placements: Mapping[Spot, Placement]) -> dict[str, list[Identifier]]:
-    walls: dict[str, list[Identifier]] = defaultdict(list)
+def _by_wall(read: Mapping[Spot, Sequence[Identifier]], walls: Mapping[Spot, str]) -> dict[str, list[Identifier]]:
+    found: dict[str, list[Identifier]] = defaultdict(list)
     for spot in read:
-        walls[placements[spot].cluster].extend(read[spot])
-    return walls
+        found[walls[spot]].extend(read[spot])
+    return found
 
 
-def _reported(
-    advert: Advert,
-    shops: Shops,
-    settings: LinkSettings,
-    placing: PlacingSettings,
-    supported: Mapping[tuple[IdentifierKind, str], float],
-) -> tuple[Advert, tuple[Link, ...]]:
+def _reported(advert: Advert, links: Sequence[Link], placing: PlacingSettings) -> tuple[Advert, tuple[Link, ...]]:
     """An advert with the identifiers that are to be reported, and their links."""
-    agreed = replace(advert, identifiers=tuple(_agreed(item, supported, placing) for item in advert.identifiers))
-    found = link_advert(agreed, shops, settings)
     kept = [
         (_confirmed(identifier, link), link)
-        for identifier, link in zip(agreed.identifiers, found, strict=True)
+        for identifier, link in zip(advert.identifiers, links, strict=True)
         if Flag.UNSURE not in identifier.flags or (link.outcome is Outcome.SAME and link.probability >= placing.confirmed_from)
     ]
     return replace(advert, identifiers=tuple(identifier for identifier, _ in kept)), tuple(link for _, link in kept)

@@ -21,6 +21,7 @@ from .build import check_reader
 from .files import explained, locked, write_atomically
 from .inputs import Item, collect, digest
 from .journal import Journal
+from .past import StorePast
 from .placing import analysis_of, place_all
 from .pool import WorkerPool
 from .progress import ProgressView, SilentView
@@ -231,6 +232,10 @@ class _Run:
         for number, item in enumerate(items):
             record = journal.records.get(self._hashes.get(number, ""))
             analyses.append(analysis_of(replace(item, failure=self._failures.get(number)), record))
+        past = None
+        if self._store is not None:
+            photos = frozenset(analysis.sha256 for analysis, _ in analyses)
+            past = StorePast(self._store, photos, self._settings.clusters)
         return place_all(
             analyses,
             shops,
@@ -238,6 +243,7 @@ class _Run:
             self._settings.clusters,
             replace(self._settings.placing, extract=self._settings.pipeline.extract),
             self._features_of,
+            past,
         )
 
     def _features_of(self, sha256: str, advert: int) -> AdvertFeatures | None:

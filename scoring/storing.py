@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ..contract import Analysis, Link, Outcome
-from ..linking.clusters import ClusterSettings
-from ..linking.shops import LinkSettings, Shops, link_advert
-from .placing import FeaturesOf, sighting_of
+from ..linking.clusters import ClusterSettings, Key
+from ..linking.shops import LinkSettings, Shops, decide, weigh
+from .placing import FeaturesOf, sighting_of, view_of
 from .records import AdvertResult, PhotoResult
 
 if TYPE_CHECKING:
     from ..linking.store import Store
+
+T = TypeVar("T")
+Session: TypeAlias = Any
+"""A transaction of the store: what it is made of is the store's affair."""
+_BATCH = 100
+"""Photos linked again with one look at what was seen before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +87,45 @@ def link_again(store: Store, settings: LinkSettings | None = None) -> Relinked:
     Links that stay as they were are not written. Wants no models: the store keeps what the recogniser saw.
     """
     from ..linking.store.analyses import iter_latest, relink
+    from ..linking.store.clusters import clusters_of
 
+    settings = settings or LinkSettings()
     shops = register_of(store)
     photos = changed = 0
     outcomes = {str(outcome): 0 for outcome in Outcome}
     with store.read() as reading:
-        for number, analysis in iter_latest(reading):
-            links = _links(analysis, shops, settings)
-            photos += 1
-            adverts = analysis.adverts
-            changed += store.write(lambda session, n=number, a=adverts, found=links: relink(session, n, a, found))  # type: ignore[misc]
-            for link in (link for found in links for link in found):
-                outcomes[str(link.outcome)] += 1
+        for part in _batches(iter_latest(reading), _BATCH):
+            keys = [(analysis.sha256, n) for _, analysis in part for n in range(len(analysis.adverts))]
+            found = _links([analysis for _, analysis in part], clusters_of(reading, keys), shops, settings, reading)
+            for (number, analysis), links in zip(part, found, strict=True):
+                photos += 1
+                adverts = analysis.adverts
+                changed += store.write(lambda session, n=number, a=adverts, new=links: relink(session, n, a, new))  # type: ignore[misc]
+                for link in (link for group in links for link in group):
+                    outcomes[str(link.outcome)] += 1
     return Relinked(photos, changed, outcomes)
 
 
-def _links(analysis: Analysis, shops: Shops, settings: LinkSettings | None) -> list[tuple[Link, ...]]:
-    return [link_advert(advert, shops, settings) for advert in analysis.adverts]
+def _links(
+    analyses: Sequence[Analysis], clusters: Mapping[Key, str], shops: Shops, settings: LinkSettings, session: Session
+) -> list[list[tuple[Link, ...]]]:
+    """The links of some photos' adverts; what was seen of the resources in question is asked for once for all of them."""
+    from ..linking.store.priors import load_memory
+
+    weighed = [[weigh(advert, shops, settings) for advert in analysis.adverts] for analysis in analyses]
+    views = [
+        [view_of(analysis, n, clusters.get((analysis.sha256, n), "")) for n in range(len(analysis.adverts))]
+        for analysis in analyses
+    ]
+    contacts = {(resource.kind, resource.value) for group in weighed for item in group for resource in item.asked()}
+    payloads = {payload for group in views for view in group for payload in view.codes}
+    memory = load_memory(session, contacts, payloads, settings.priors)
+    return [
+        [decide(item, settings, memory.at(view)) for item, view in zip(items, seen, strict=True)]
+        for items, seen in zip(weighed, views, strict=True)
+    ]
+
+
+def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while part := list(islice(items, size)):
+        yield part

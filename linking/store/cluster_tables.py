@@ -79,6 +79,28 @@ class SightingFeaturesRow(Base):
     features: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class StencilRow(Base):
+    """One lettering that was sprayed on several walls. ``number`` is that of the first sighting known of it; ``into`` is set when
+    two stencils turned out to be one: the id then leads there."""
+
+    __tablename__ = "stencils"
+
+    id: Mapped[str] = mapped_column(String(48), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, unique=True)
+    into: Mapped[str | None] = mapped_column(ForeignKey("stencils.id"), index=True)
+    made_at: Mapped[datetime]
+
+
+class SightingStencilRow(Base):
+    """The stencil of a sighting whose picture shows the lettering of one in another cluster. Clusters have the stencils of their
+    sightings, so they keep them when people merge and split."""
+
+    __tablename__ = "sighting_stencils"
+
+    sighting: Mapped[int] = mapped_column(ForeignKey("sightings.id", ondelete="CASCADE"), primary_key=True)
+    stencil: Mapped[str] = mapped_column(ForeignKey("stencils.id"), index=True)
+
+
 class FactColumns:
     """When an advert was seen, and seen painted over."""
 

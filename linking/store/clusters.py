@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypedDict
 
 from sqlalchemy import func, or_, select
@@ -79,6 +79,37 @@ def preview_sightings(
     """What ``put_sightings`` would do, without doing it."""
     with store.read() as session:
         return read_book(session, settings).put(sightings, at=at, actor=actor)
+
+
+def clusters_of(session: Session, keys: Collection[Key]) -> dict[Key, str]:
+    """The clusters of those sightings that the book has."""
+    photos = sorted({photo for photo, _ in keys})
+    found: dict[Key, str] = {}
+    for start in range(0, len(photos), _READ):
+        wanted = select(SightingRow.photo, SightingRow.advert, BundleRow.cluster)
+        wanted = wanted.join(BundleRow, BundleRow.id == SightingRow.bundle)
+        wanted = wanted.where(SightingRow.photo.in_(photos[start : start + _READ]))
+        found |= {(photo, advert): cluster for photo, advert, cluster in session.execute(wanted)}
+    return {key: found[key] for key in keys if key in found}
+
+
+def foresee(
+    session: Session, sightings: Sequence[Sighting], settings: ClusterSettings | None = None
+) -> tuple[dict[Key, str], dict[str, list[Key]]]:
+    """The cluster that each sighting would be in if they were put in the book, and all sightings of those clusters.
+
+    Nothing is changed. Memory grows with the number of sightings and with the clusters that they join.
+    """
+    settings = settings or ClusterSettings()
+    shelf = SqlShelf(session, settings, lock=False)
+    book = Book(shelf, settings)
+    for start in range(0, len(sightings), BATCH):
+        batch = sightings[start : start + BATCH]
+        shelf.prepare(batch)
+        book.put(batch, at=datetime.now(UTC), actor="nobody")
+    names = {sighting.key: book.cluster_of(sighting.key) or "" for sighting in sightings}
+    members = {name: [sighting.key for sighting in book.sightings(name)] for name in sorted(set(names.values()))}
+    return names, members
 
 
 class _By(TypedDict):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ...contract import (
@@ -29,7 +30,11 @@ from ...contract import (
     Resource,
 )
 from ...models.logprobs import unpack
+from ..sightings import Key
 from .tables import AdvertRow, AnalysisRow, CodeRow, IdentifierRow, LinkRow, PhotoRow, ReadingRow, ResourceRow, ShopRow
+
+_MOST_IN = 500
+"""Most values in one IN list."""
 
 
 def load_analysis(session: Session, analysis_id: int) -> Analysis:
@@ -95,8 +100,46 @@ def _link(row: LinkRow, resource: ResourceRow | None, name: str) -> Link:
     return Link(Outcome(row.outcome), row.probability, row.shop_id, known, tuple(row.reasons), evidence, Band(row.band))
 
 
+def clearest_adverts(
+    session: Session, clusters: Mapping[str, Sequence[Key]], most: int
+) -> dict[str, list[tuple[Key, Advert, int | None]]]:
+    """Of the adverts of each cluster (by photo and number) the ``most`` that show most text most surely, with picture hashes.
+
+    Adverts without log-probabilities are left out: they give nothing to read together. The order of the keys does not matter.
+    """
+    photos = sorted({photo for keys in clusters.values() for photo, _ in keys})
+    ranks: dict[Key, tuple[float, int, int | None]] = {}
+    for start in range(0, len(photos), _MOST_IN):
+        shown = func.sum(ReadingRow.confidence * func.length(ReadingRow.text))
+        rows = select(PhotoRow.sha256, AdvertRow.number, AdvertRow.id, PhotoRow.picture_hash, shown)
+        rows = rows.join(AnalysisRow, AnalysisRow.photo_id == PhotoRow.id).join(
+            AdvertRow, AdvertRow.analysis_id == AnalysisRow.id
+        )
+        rows = rows.join(ReadingRow, ReadingRow.advert_id == AdvertRow.id)
+        rows = rows.where(PhotoRow.sha256.in_(photos[start : start + _MOST_IN]), AnalysisRow.latest)
+        rows = rows.where(ReadingRow.log_probs.is_not(None))
+        rows = rows.group_by(PhotoRow.sha256, AdvertRow.number, AdvertRow.id, PhotoRow.picture_hash)
+        for sha256, number, advert, picture_hash, clarity in session.execute(rows):
+            ranks[sha256, number] = (float(clarity), advert, None if picture_hash is None else int(picture_hash, 16))
+    chosen = {
+        name: sorted((key for key in set(keys) if key in ranks), key=lambda key: (-round(ranks[key][0], 6), key))[:most]
+        for name, keys in clusters.items()
+    }
+    wanted = sorted({ranks[key][1] for keys in chosen.values() for key in keys})
+    loaded: dict[int, Advert] = {}
+    for start in range(0, len(wanted), _MOST_IN):
+        rows_of = select(AdvertRow).where(AdvertRow.id.in_(wanted[start : start + _MOST_IN]))
+        loaded |= _loaded(session, list(session.scalars(rows_of)))
+    return {name: [(key, loaded[ranks[key][1]], ranks[key][2]) for key in keys] for name, keys in chosen.items() if keys}
+
+
 def _adverts(session: Session, analysis_id: int) -> tuple[Advert, ...]:
-    adverts = list(session.scalars(select(AdvertRow).where(AdvertRow.analysis_id == analysis_id).order_by(AdvertRow.number)))
+    rows = select(AdvertRow).where(AdvertRow.analysis_id == analysis_id).order_by(AdvertRow.number)
+    return tuple(_loaded(session, list(session.scalars(rows))).values())
+
+
+def _loaded(session: Session, adverts: Sequence[AdvertRow]) -> dict[int, Advert]:
+    """The adverts of some rows by the numbers of the rows, in order."""
     ids = [advert.id for advert in adverts]
     lines: dict[int, list[Line]] = {number: [] for number in ids}
     codes: dict[int, list[Code]] = {number: [] for number in ids}
@@ -107,7 +150,7 @@ def _adverts(session: Session, analysis_id: int) -> tuple[Advert, ...]:
         codes[code.advert_id].append(Code(code.payload, code.format, _quad(code.quad)))
     for item in session.scalars(select(IdentifierRow).where(IdentifierRow.advert_id.in_(ids)).order_by(IdentifierRow.number)):
         identifiers[item.advert_id].append(_identifier(item))
-    return tuple(Advert(_quad(a.quad), tuple(lines[a.id]), tuple(codes[a.id]), tuple(identifiers[a.id])) for a in adverts)
+    return {a.id: Advert(_quad(a.quad), tuple(lines[a.id]), tuple(codes[a.id]), tuple(identifiers[a.id])) for a in adverts}
 
 
 def _line(row: ReadingRow) -> Line:

@@ -156,7 +156,7 @@ class CodeRow(Base):
     """One decoded code of an advert."""
 
     __tablename__ = "codes"
-    __table_args__ = (UniqueConstraint("advert_id", "number"),)
+    __table_args__ = (UniqueConstraint("advert_id", "number"), Index("ix_codes_payload", "payload", postgresql_using="hash"))
 
     id: Mapped[int] = mapped_column(Number, primary_key=True)
     advert_id: Mapped[int] = mapped_column(ForeignKey("adverts.id", ondelete="CASCADE"))
