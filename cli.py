@@ -86,6 +86,10 @@ COMMANDS: dict[str, Lazy] = {
     "benchmark register": Lazy(
         "training.commands_benchmark_register", "register", "Measure the look-up of known contacts in a register of any size."
     ),
+    "serve": Lazy("service.commands", "serve", "Serve the API for the intake system and the review desk.", "serve"),
+    "keys create": Lazy("service.commands", "create_key", "Make an API key and show it, once.", "serve"),
+    "keys list": Lazy("service.commands", "list_keys", "List the API keys of a store.", "serve"),
+    "keys revoke": Lazy("service.commands", "revoke_key", "End an API key at once.", "serve"),
 }
 """Every command by the words that call it."""
 
@@ -97,6 +101,7 @@ GROUPS = {
     "train": "Train the models again.",
     "export": "Write models in the forms of other programs.",
     "clusters": "The clusters of a store: list them, show, merge and split them, check their log.",
+    "keys": "API keys of systems that call the service.",
     "benchmark": "Measure speed and accuracy, so that anyone can measure again.",
 }
 

@@ -13,6 +13,7 @@ from sqlalchemy import func, select, text
 from tagtrace.contract import IdentifierKind, TagtraceError
 from tagtrace.linking.store import Store, audit, protection, schema
 from tagtrace.linking.store import cluster_tables as _cluster_tables  # noqa: F401 (declares its tables)
+from tagtrace.linking.store import keys as _keys  # noqa: F401 (declares its tables)
 from tagtrace.linking.store.tables import AuditRow, Base, PhotoRow
 
 K = IdentifierKind
