@@ -1,0 +1,311 @@
+"""Reports in the store: taking them in once, whatever is sent twice, and following them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from ...contract import TagtraceError
+from .audit import actor_of, note
+from .cluster_tables import BundleRow, SightingRow
+from .jobs import JobKind, add_job
+from .report_tables import ReportContactRow, ReportEventRow, ReportPhotoRow, ReportRequestRow, ReportRow, WebhookRow
+from .tables import PhotoRow
+from .upserts import insert_missing
+
+_MOST_DUPLICATES = 200
+
+
+class ReportState(StrEnum):
+    """Where a report stands; what becomes of its adverts are their tracks."""
+
+    RECEIVED = "received"
+    READING = "reading"
+    READ = "read"
+    FAILED = "failed"
+    """None of it could be read."""
+    CANCELLED = "cancelled"
+
+
+class FileKind(StrEnum):
+    """What a file of a report is."""
+
+    PHOTO = "photo"
+    VIDEO = "video"
+    FRAME = "frame"
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """One file of a new report; its bytes are in ``PhotoFiles`` already."""
+
+    sha256: str
+    size: int
+    kind: FileKind = FileKind.PHOTO
+
+
+@dataclass(frozen=True, slots=True)
+class NewReport:
+    """What was sent in. ``keys`` are what a repeated request is known by: its idempotency key, its content; ``digest`` its content."""
+
+    owner: str
+    source: str
+    files: tuple[NewFile, ...] = ()
+    web: tuple[str, ...] = ()
+    external_id: str | None = None
+    lat: float | None = None
+    lon: float | None = None
+    address: str = ""
+    text: str = ""
+    taken_at: datetime | None = None
+    callback_url: str | None = None
+    idempotency_key: str | None = None
+    digest: str = ""
+    priority: int = 0
+    photo_place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The report that a request made, or had made before. ``conflict``: its idempotency key was used for another content."""
+
+    id: str
+    new: bool
+    conflict: bool = False
+
+
+def new_id(now: datetime | None = None) -> str:
+    """An id that nobody can guess, and that sorts by time."""
+    milliseconds = int((now.timestamp() if now else time.time()) * 1000)
+    return f"{milliseconds:012x}{secrets.token_hex(8)}"
+
+
+def accept(session: Session, report: NewReport, now: datetime, retry_window: timedelta) -> Accepted:
+    """Keep a report and its job, or give the one that the same request made before.
+
+    The same key of an owner always means the same report. The same files with the same words from one owner within
+    ``retry_window`` are a request sent again.
+    """
+    keys = _keys(report)
+    _queue_up(session, report.owner, keys)
+    rows = select(ReportRequestRow).where(ReportRequestRow.owner == report.owner, ReportRequestRow.key.in_(keys))
+    held = {row.key: row for row in session.scalars(rows)}
+    for key in keys:
+        row = held.get(key)
+        if row is None:
+            continue
+        if key.startswith("key:"):
+            return Accepted(row.report_id, False, conflict=row.digest != report.digest)
+        if now - row.at <= retry_window:
+            return Accepted(row.report_id, False)
+        session.execute(delete(ReportRequestRow).where(ReportRequestRow.owner == report.owner, ReportRequestRow.key == key))
+    made = new_id(now)
+    session.execute(insert(ReportRow), [_row(made, report, now)])
+    if report.files:
+        session.execute(insert(ReportPhotoRow), _files(made, report.files, 0))
+        insert_missing(session, PhotoRow, [_photo(made, n, file, report, now) for n, file in enumerate(report.files)])
+    if keys:
+        requests = {"owner": report.owner, "digest": report.digest, "report_id": made, "at": now}
+        session.execute(insert(ReportRequestRow), [{**requests, "key": key} for key in keys])
+    add_job(session, JobKind.REPORT, made, report.priority, now)
+    add_event(session, made, "received", {"files": len(report.files), "web": len(report.web), "source": report.source}, now)
+    hashes = [file.sha256 for file in report.files]
+    note(session, "report.receive", f"report {made}", {"owner": report.owner, "files": hashes, "web": len(report.web)})
+    return Accepted(made, True)
+
+
+def _keys(report: NewReport) -> list[str]:
+    keys = [f"key:{report.idempotency_key}"] if report.idempotency_key else []
+    return [*keys, f"content:{report.digest}"] if report.files else keys
+
+
+def _queue_up(session: Session, owner: str, keys: Sequence[str]) -> None:
+    """Two processes that take in the same request follow each other. In SQLite a writer is alone anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        for key in sorted(keys):
+            session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"{owner}\n{key}"})
+
+
+def _row(made: str, report: NewReport, now: datetime) -> dict[str, Any]:
+    return {
+        "id": made,
+        "owner": report.owner,
+        "source": report.source,
+        "external_id": report.external_id,
+        "received_at": now,
+        "taken_at": report.taken_at,
+        "lat": report.lat,
+        "lon": report.lon,
+        "address": report.address,
+        "text": report.text,
+        "web": list(report.web),
+        "callback_url": report.callback_url,
+        "state": ReportState.RECEIVED,
+        "state_at": now,
+        "failure": "",
+    }
+
+
+def _files(report_id: str, files: Sequence[NewFile], start: int, at: Sequence[float | None] = ()) -> list[dict[str, Any]]:
+    times = list(at) or [None] * len(files)
+    return [
+        {"report_id": report_id, "number": start + n, "kind": f.kind, "sha256": f.sha256, "size": f.size, "attempts": 0}
+        | {"at_s": times[n]}
+        for n, f in enumerate(files)
+    ]
+
+
+def _photo(made: str, number: int, file: NewFile, report: NewReport, now: datetime) -> dict[str, Any]:
+    place = {"lat": report.lat, "lon": report.lon, "taken_at": report.taken_at}
+    kept = {"name": f"{made}/{number}", "place": report.photo_place, "size": file.size, "width": 0, "height": 0}
+    return {"sha256": file.sha256, "received_at": now, "report_id": made, **kept, **place}
+
+
+def add_frames(session: Session, report_id: str, frames: Sequence[tuple[NewFile, float]]) -> None:
+    """Add the frames that were taken out of a report's video (with their seconds); those that are there already stay."""
+    rows = select(ReportPhotoRow.sha256, ReportPhotoRow.number).where(ReportPhotoRow.report_id == report_id)
+    held = {sha256: number for sha256, number in session.execute(rows)}  # noqa: C416 (rows are no pairs to dict)
+    new = [(file, at) for file, at in frames if file.sha256 not in held]
+    if new:
+        start = max(held.values(), default=-1) + 1
+        session.execute(insert(ReportPhotoRow), _files(report_id, [f for f, _ in new], start, [at for _, at in new]))
+
+
+def get_report(session: Session, report_id: str) -> ReportRow | None:
+    """A report, or None."""
+    return session.get(ReportRow, report_id)
+
+
+def find_by_external_id(session: Session, owner: str, external_id: str) -> list[str]:
+    """The ids of an owner's reports with an id of its own, the newest first."""
+    rows = select(ReportRow.id).where(ReportRow.owner == owner, ReportRow.external_id == external_id)
+    return list(session.scalars(rows.order_by(ReportRow.id.desc())))
+
+
+def list_reports(
+    session: Session, *, owner: str | None, state: ReportState | None, before: str | None, limit: int
+) -> list[ReportRow]:
+    """Reports, the newest first, that are older than the one with the id ``before``."""
+    rows = select(ReportRow)
+    if owner is not None:
+        rows = rows.where(ReportRow.owner == owner)
+    if state is not None:
+        rows = rows.where(ReportRow.state == state)
+    if before is not None:
+        rows = rows.where(ReportRow.id < before)
+    return list(session.scalars(rows.order_by(ReportRow.id.desc()).limit(limit)))
+
+
+def files_of(session: Session, report_id: str) -> list[ReportPhotoRow]:
+    """The files of a report in their order."""
+    rows = select(ReportPhotoRow).where(ReportPhotoRow.report_id == report_id).order_by(ReportPhotoRow.number)
+    return list(session.scalars(rows))
+
+
+def begin_file(session: Session, report_id: str, number: int) -> int:
+    """Note that a file is about to be read, and give how often that was begun, this time included."""
+    row = session.get_one(ReportPhotoRow, (report_id, number))
+    row.attempts += 1
+    return row.attempts
+
+
+def fail_file(session: Session, report_id: str, number: int, code: str, message: str) -> None:
+    """Note that a file cannot be read."""
+    row = session.get_one(ReportPhotoRow, (report_id, number))
+    row.failure_code, row.failure_message = code, message
+
+
+def put_contacts(session: Session, report_id: str, contacts: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+    """Keep the contacts of a report's web addresses: kind, value, and identifier with link as JSON. Replaces earlier ones."""
+    session.execute(delete(ReportContactRow).where(ReportContactRow.report_id == report_id))
+    rows = [
+        {"report_id": report_id, "number": n, "kind": kind, "value": value, "content": dict(content)}
+        for n, (kind, value, content) in enumerate(contacts)
+    ]
+    if rows:
+        session.execute(insert(ReportContactRow), rows)
+
+
+def contacts_of(session: Session, report_id: str) -> list[ReportContactRow]:
+    """The contacts of a report's web addresses."""
+    rows = select(ReportContactRow).where(ReportContactRow.report_id == report_id).order_by(ReportContactRow.number)
+    return list(session.scalars(rows))
+
+
+def set_report_state(session: Session, report_id: str, state: ReportState, now: datetime, failure: str = "") -> None:
+    """Take a report to a state, note it, and tell the intake system. Does nothing where it stands there already."""
+    row = session.get(ReportRow, report_id, with_for_update=True)
+    if row is None:
+        raise TagtraceError(f"{report_id}: there is no such report")
+    if row.state == state:
+        return
+    old, row.state, row.state_at, row.failure = row.state, state, now, failure
+    add_event(session, report_id, str(state), {"from": old, "failure": failure}, now)
+    note(session, "report.state", f"report {report_id}", {"from": old, "to": state})
+    announce(session, row, {"event": "report.state", "state": str(state)}, now)
+
+
+def add_event(session: Session, report_id: str, event: str, details: Mapping[str, Any], now: datetime) -> None:
+    """Write down a step of a report."""
+    values = {"report_id": report_id, "at": now, "actor": actor_of(session), "event": event, "details": dict(details)}
+    session.execute(insert(ReportEventRow), [values])
+
+
+def events_of(session: Session, report_id: str) -> list[ReportEventRow]:
+    """The steps of a report, the oldest first."""
+    rows = select(ReportEventRow).where(ReportEventRow.report_id == report_id).order_by(ReportEventRow.id)
+    return list(session.scalars(rows))
+
+
+def announce(session: Session, report: ReportRow, event: Mapping[str, Any], now: datetime) -> None:
+    """Queue a message to the system that sent a report, where it gave an address."""
+    if report.callback_url is None:
+        return
+    whole = {"report_id": report.id, "external_id": report.external_id, "at": now.isoformat(), **event}
+    values = {"message": new_id(now), "report_id": report.id, "url": report.callback_url, "event": whole, "state": "waiting"}
+    session.execute(insert(WebhookRow), [{**values, "attempts": 0, "run_after": now, "error": "", "created_at": now}])
+
+
+def duplicates_of(session: Session, report_id: str) -> list[tuple[str, str]]:
+    """Other reports that show the same: their ids, and ``photo`` for the same file or ``cluster`` for the same advert."""
+    own = select(ReportPhotoRow.sha256).where(ReportPhotoRow.report_id == report_id)
+    same = select(ReportPhotoRow.report_id).where(ReportPhotoRow.sha256.in_(own), ReportPhotoRow.report_id != report_id)
+    found = dict.fromkeys(session.scalars(same.distinct().limit(_MOST_DUPLICATES)), "photo")
+    clusters = select(BundleRow.cluster).join(SightingRow, SightingRow.bundle == BundleRow.id).where(SightingRow.photo.in_(own))
+    members = select(ReportPhotoRow.report_id).join(SightingRow, SightingRow.photo == ReportPhotoRow.sha256)
+    members = members.join(BundleRow, BundleRow.id == SightingRow.bundle).where(BundleRow.cluster.in_(clusters))
+    members = members.where(ReportPhotoRow.report_id != report_id).distinct().limit(_MOST_DUPLICATES)
+    for other in session.scalars(members):
+        found.setdefault(other, "cluster")
+    return sorted(found.items())
+
+
+def reports_showing(session: Session, photo: str) -> list[ReportRow]:
+    """The reports that a photo belongs to."""
+    rows = select(ReportRow).join(ReportPhotoRow, ReportPhotoRow.report_id == ReportRow.id).where(ReportPhotoRow.sha256 == photo)
+    return list(session.scalars(rows.distinct().order_by(ReportRow.id)))
+
+
+def place_photos(session: Session, report_id: str, size_of: Mapping[str, tuple[str, int]]) -> None:
+    """Remember where the frames of a report lie: SHA-256 to place and bytes."""
+    for sha256, (place, size) in size_of.items():
+        session.execute(update(PhotoRow).where(PhotoRow.sha256 == sha256).values(place=place, size=size, report_id=report_id))
+
+
+def count_reports(session: Session) -> dict[str, int]:
+    """How many reports stand where."""
+    rows = session.execute(select(ReportRow.state, func.count()).group_by(ReportRow.state))
+    return {str(state): int(count) for state, count in rows}
+
+
+def now_utc() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
