@@ -128,6 +128,37 @@ def decode(data: bytes, name: str, settings: DecodeSettings | None = None) -> Ph
         return Failure(FailureCode.TOO_LARGE, f"{name}: not enough memory to unpack the picture; scale it down")
 
 
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What ``inspect`` says of a picture: its format, and its size in pixels as it is stored."""
+
+    format: str
+    width: int
+    height: int
+
+
+def inspect(data: bytes, name: str, settings: DecodeSettings | None = None) -> Inspected | Failure:
+    """Whether ``decode`` would read these bytes, found out at less cost: JPEGs are unpacked at an eighth of their size.
+
+    Never raises for what is in ``data``.
+    """
+    settings = settings or DecodeSettings()
+    if not data:
+        return Failure(FailureCode.EMPTY, f"{name}: the file is empty; send the photo again")
+    try:
+        with _StrictPillow.hold():
+            kind, picture = _checked(data, settings)
+            width, height = picture.size
+            if kind == "JPEG":
+                picture.draft(None, (width // 8, height // 8))
+            _load(picture, kind)
+    except _Refused as refusal:
+        return Failure(refusal.code, f"{name}: {refusal}")
+    except MemoryError:
+        return Failure(FailureCode.TOO_LARGE, f"{name}: not enough memory to unpack the picture; scale it down")
+    return Inspected(kind, width, height)
+
+
 def looks_like_picture(head: bytes) -> bool:
     """Whether a file that begins with ``head`` (32 bytes are enough) is of a format that :func:`decode` knows."""
     return _format_of(head) is not None
@@ -146,7 +177,8 @@ def _format_of(head: bytes) -> str | None:
     return None
 
 
-def _decode(data: bytes, name: str, settings: DecodeSettings) -> Photo:
+def _checked(data: bytes, settings: DecodeSettings) -> tuple[str, ImageFile.ImageFile]:
+    """The format and the opened picture, after every check that can be made before it is unpacked."""
     kind = _format_of(data[:32])
     if kind is None:
         raise _not_readable(data)
@@ -162,10 +194,19 @@ def _decode(data: bytes, name: str, settings: DecodeSettings) -> Photo:
         )
     if kind == "JPEG" and _jpeg_is_cut(data):
         raise _Refused(FailureCode.TRUNCATED, "the JPEG is cut off before its end; send the photo again")
+    return kind, picture
+
+
+def _load(picture: ImageFile.ImageFile, kind: str) -> None:
     try:
         picture.load()
     except _DAMAGE as error:
         raise _Refused(FailureCode.TRUNCATED, f"the {kind} is cut off or damaged ({error}); send the photo again") from error
+
+
+def _decode(data: bytes, name: str, settings: DecodeSettings) -> Photo:
+    kind, picture = _checked(data, settings)
+    _load(picture, kind)
     lat, lon, taken_at = _facts(picture, settings)
     pixels = _to_rgb(_upright(picture))
     return Photo(name, hashlib.sha256(data).hexdigest(), pixels, taken_at=taken_at, lat=lat, lon=lon)

@@ -7,6 +7,7 @@ import random
 import string
 import time
 import zlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +26,8 @@ from tagtrace.inference.identifiers.telegram import canonical_name
 from tagtrace.inference.identifiers.web import canonical_email, canonical_url, to_ascii
 
 ALL = ExtractSettings(min_confidence=0, min_telegram=0, min_invite=0, min_url=0, min_phone=0, min_onion=0, min_payment=0)
+PICTURE = replace(ALL, usual_weight=0.0)
+"""Names are weighed by the picture alone."""
 BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -57,9 +60,9 @@ def test_a_text_that_makes_sense_wins_over_one_that_does_not() -> None:
 
 
 def test_confidence_falls_with_ambiguity_and_with_the_reading() -> None:
-    sure = advert(beam(("@zhuldyz_kz1", 0.95), ("@zhuldyz_kzl", 0.01)))[0].confidence
-    unsure = advert(beam(("@zhuldyz_kz1", 0.5), ("@zhuldyz_kzl", 0.45)))[0].confidence
-    vague = advert(beam(("@zhuldyz_kz1", 0.95), ("@zhuldyz_kzl", 0.01), confidence=0.3))[0].confidence
+    sure = advert(beam(("@zhuldyz_kz1", 0.95), ("@zhuldyz_kzl", 0.01)), limits=PICTURE)[0].confidence
+    unsure = advert(beam(("@zhuldyz_kz1", 0.5), ("@zhuldyz_kzl", 0.45)), limits=PICTURE)[0].confidence
+    vague = advert(beam(("@zhuldyz_kz1", 0.95), ("@zhuldyz_kzl", 0.01), confidence=0.3), limits=PICTURE)[0].confidence
     assert sure > 0.85 > 0.6 > unsure
     assert vague < sure
     assert advert(Reading("@zhuldyz_kz1", 0.4))[0].confidence < advert(Reading("@zhuldyz_kz1", 0.9))[0].confidence < 0.9
@@ -74,7 +77,7 @@ def test_thresholds_are_settings() -> None:
 def test_character_alternatives_of_a_reader_without_a_beam() -> None:
     text = "@zhuldyz_kz1"
     chars = [Char(c, 0.99) for c in text[:-1]] + [Char("1", 0.6, (("l", 0.35),))]
-    (found,) = advert(Reading(text, 0.95, (), tuple(chars)))
+    (found,) = advert(Reading(text, 0.95, (), tuple(chars)), limits=PICTURE)
     assert found.value == "zhuldyz_kz1"
     assert [v for v, _ in found.alternatives] == ["zhuldyz_kzl"]
     assert 0.35 < found.confidence < 0.7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from .joins import joined_claims
 from .payload import parse_payload
 from .protected import is_protected
 from .settings import TYPED, ExtractSettings
+from .usual import name_model
 
 DEFAULT = ExtractSettings()
 
@@ -87,9 +89,13 @@ def _spots(claims: list[Claim]) -> list[list[Claim]]:
 def _winner(
     spot: list[Claim], certain: set[tuple[IdentifierKind, str]], settings: ExtractSettings
 ) -> tuple[Claim, tuple[tuple[str, float], ...]]:
-    """The most probable claim of a spot and the other values of its kind; a value that a code shows too has better odds."""
-    odds = {id(c): settings.repeat_odds if (c.kind, c.value) in certain else 1.0 for c in spot}
-    if len(spot) > 1 and any(o > 1.0 for o in odds.values()):
+    """The most probable claim of a spot and the other values of its kind.
+
+    A value that a code shows too has better odds, and so has the more usual of several names that the line may spell.
+    """
+    usual = _usual_odds(spot, settings)
+    odds = {id(c): usual.get(id(c), 1.0) * (settings.repeat_odds if (c.kind, c.value) in certain else 1.0) for c in spot}
+    if any(o != 1.0 for o in odds.values()):
         before = sum(c.mass for c in spot)
         after = sum(c.mass * odds[id(c)] for c in spot)
         for claim in spot:
@@ -99,6 +105,18 @@ def _winner(
     others = [(c.value, round(c.confidence, 4)) for c in ranked[1:] if c.kind is best.kind and c.value != best.value]
     kept = [o for o in others if o[1] >= settings.min_alternative][: settings.max_alternatives]
     return best, tuple(kept)
+
+
+def _usual_odds(spot: list[Claim], settings: ExtractSettings) -> dict[int, float]:
+    """By the id of each claim of a Telegram name: how much more probable it is as a name than the spot's names together."""
+    names = [claim for claim in spot if claim.kind is IdentifierKind.TELEGRAM and claim.mass > 0]
+    if len(names) < 2 or settings.usual_weight <= 0:
+        return {}
+    model = name_model()
+    scores = [settings.usual_weight * (model.log_prob(c.value) + settings.usual_length * len(c.value)) for c in names]
+    weights = [math.exp(score - max(scores)) for score in scores]
+    share = sum(claim.mass for claim in names) / sum(claim.mass * w for claim, w in zip(names, weights, strict=True))
+    return {id(claim): w * share for claim, w in zip(names, weights, strict=True)}
 
 
 def _box_share(a: Quad, b: Quad) -> float:

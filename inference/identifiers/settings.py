@@ -19,6 +19,10 @@ class ExtractSettings:
     """How much more probable a text with a well-formed identifier is than one without, before looking at the picture."""
     repeat_odds: float = 15.0
     """How much more probable the value of a code beside a line is than another value of that line's kind."""
+    usual_weight: float = 0.3
+    """What a nat of the model of names counts beside a nat of the reading; 0: names are weighed by the picture alone."""
+    usual_length: float = 2.4
+    """Nats added per letter of a name: the longer of two names is always the less probable one, which says nothing."""
     joined_hypotheses: int = 3
     """Texts per line that are tried when two lines are joined."""
     checksum_tries: int = 3000
