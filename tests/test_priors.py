@@ -1,4 +1,4 @@
-"""Earlier sightings as evidence: bounded, explained, from real stores, never stronger than a clear reading. Names are invented."""
+"""Earlier sightings as evidence: bounded, explained, from real stores, never above a clear reading. Names are invented."""
 
 from __future__ import annotations
 
