@@ -269,6 +269,22 @@ def test_text_of_several_lines_keeps_line_numbers() -> None:
     assert found[0].raw == "@zhuldyz_kz7"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (".zelquar.club", [("url", "zelquar.club")]),
+        ("-zelquar.club", [("url", "zelquar.club")]),
+        ("..zelquar.club", []),
+        ("a .zelquar.club", []),
+        ("elega: zelquar_qala", [("telegram", "zelquar_qala")]),
+        ("delega: zelquar_qala", []),
+        ("elegant zelquar_qala", []),
+    ],
+)
+def test_a_speck_or_a_lost_letter_at_the_start_of_a_line(text: str, expected: list[tuple[str, str]]) -> None:
+    assert [(i.kind.value, i.value) for i in extract_text(text)] == expected
+
+
 def test_a_letter_painted_before_the_sign_is_no_part_of_the_name() -> None:
     assert pairs(painted("a@zhuldyz_kz7")) == [("telegram", "zhuldyz_kz7")]
 

@@ -53,7 +53,7 @@ _JOINCHAT = re.compile(r"j[o0][il1]nchat\s?[/|\\l]\s?")
 _AT = re.compile(r"(?P<at>\([@a]\)|[\[(]?[@©®][\])]?@?)\s{0,2}")
 _ANCHOR = re.compile(
     r"(?<![^\W\d_])(?P<word>t[gr6]|[тt7][гgr]|тгк|t[gr][kк]|т[лl]г|tlg|[тt][еe][лl][еe][гg][рrpaа]{1,3}[мm]{0,2}"
-    r"|telegra(?:m|rn){0,2}|tele[gq]a|телег[аеуи]|телегр|tele)"
+    r"|telegra(?:m|rn){0,2}|t?ele[gq]a|телег[аеуи]|телегр|tele)"
     r"(?:[\s-]?(?:канал|kanal|channel|бот|bot))?(?P<sep>\s?[:;=>→➜-]+>?\s?|\s+(?:[-:→>]\s?)?|(?=[@©®]))"
 )
 _OTHER = re.compile(r"(?:inst|инст|вк\b|vk\b|vkontakte|вконтакте|tiktok|тикток)\w*[\s:;=-]*$")

@@ -39,7 +39,8 @@ _LABEL = rf"[{_LETTER}](?:[{_LETTER}_-]{{0,61}}[{_LETTER}])?"
 _SCHEME = r"(?:[hн][tт7]{1,2}[pр]\s?[s5ѕ]?\s?[:;.,]?\s?(?:/{1,3}|[|\\l1]{2})\s?|https?:\s?)"
 _WWW = r"(?:w{3,4}|vvw|wvv)\s?[.,]\s?"
 _PATH = r"(?P<port>:\d{2,5})?(?P<path>[/?][^\s<>\"«»]*)?"
-_STRICT = re.compile(rf"(?<![\w@.-])(?P<host>{_LABEL}(?:\.{_LABEL})+)(?![\w@-]){_PATH}")
+# a speck before the first letter is read as a dot or dash: there, and only there, one may stand
+_STRICT = re.compile(rf"(?:(?<![\w@.-])|(?<=^[.-]))(?P<host>{_LABEL}(?:\.{_LABEL})+)(?![\w@-]){_PATH}")
 _LOOSE = re.compile(
     rf"(?<![^\W_])(?:{_SCHEME}(?:{_WWW})?|{_WWW})(?P<host>{_LABEL}(?:\s?[.,·]{{1,2}}\s?{_LABEL})+)(?![\w@-]){_PATH}"
 )
