@@ -14,9 +14,10 @@ from datetime import datetime
 
 from ..contract import TagtraceError
 from .bundles import Rule, bundle
+from .joining import compare, is_again, is_copy, joins_in_doubt
 from .ledger import Event, EventKind, LedgerState, pair
 from .settling import Change, Part, settle
-from .shelf import Bundle, Cluster, Facts, PaintState, Record, Shelf, Target
+from .shelf import ANYWHERE, LOOSE, Bundle, Cluster, Facts, PaintState, Record, Shelf, Target
 from .sightings import (
     ClusterSettings,
     ContactEvidence,
@@ -24,10 +25,7 @@ from .sightings import (
     Sighting,
     Traced,
     areas_around,
-    compare,
-    joins,
     trace,
-    wants_picture,
 )
 
 _EVERYWHERE = frozenset((Target.ONE, Target.FLOAT, Target.ALONE))
@@ -152,17 +150,34 @@ class Book:
 
     def _neighbours(self, item: Traced) -> list[Record]:
         """The known sightings that this one by itself belongs to; of many alike only one or two."""
-        sighting, found = item.sighting, []
-        if item.spot is not None:
-            areas = areas_around(item.spot)
-            found += self.shelf.near(item.evidence.looks, areas) if item.evidence.looks else []
-            if sighting.features is not None:
-                pictured = self.shelf.pictured(areas, unread=bool(item.evidence.contacts))
-                found += [r for r in pictured if wants_picture(item, r.traced)]
-        if sighting.picture_hash is not None:
-            found += self.shelf.copies(sighting.picture_hash, self.settings.picture_bits)
+        found: list[Record] = []
+        if item.spot is not None and item.evidence.looks:
+            found += self.shelf.near(item.evidence.looks, areas_around(item.spot))
+        if item.sighting.picture_hash is not None:
+            found += self.shelf.copies(item.sighting.picture_hash, self.settings.picture_bits)
         distinct = {record.key: record for record in found if record.key != item.key}
-        return [record for record in distinct.values() if joins(item, record.traced, self.settings)]
+        near = [
+            record
+            for record in distinct.values()
+            if is_again(item, record.traced, self.settings) or is_copy(item, record.traced, self.settings)
+        ]
+        known = {record.bundle for record in near}
+        for record in self._doubtful(item):
+            # Comparing pictures is dear, and one sighting of a bundle is enough.
+            if record.bundle not in known and joins_in_doubt(item, record.traced, self.settings):
+                near.append(record)
+                known.add(record.bundle)
+        return near
+
+    def _doubtful(self, item: Traced) -> list[Record]:
+        """The known sightings whose words or pictures may be worth comparing, as ``bundles`` has them."""
+        found: list[Record] = []
+        if item.spot is None:
+            found += self.shelf.hinted(item.hints, (ANYWHERE,)) if item.hints else []
+        elif item.comparable:
+            found += self.shelf.comparable(item.spot, self.settings.near_m, unclear=item.clear)
+            found += self.shelf.hinted(item.hints, (LOOSE, *areas_around(item.spot))) if item.hints else []
+        return [record for record in {r.key: r for r in found}.values() if record.key != item.key]
 
     def _arrive(self, item: Traced, change: Change) -> None:
         neighbours = self._neighbours(item)
@@ -246,9 +261,9 @@ class Book:
 
     def _revise(self, record: Record, item: Traced, change: Change) -> bool:
         """Look at a known sighting with new eyes; False where nothing has changed."""
-        self.shelf.complete(record)
+        self.shelf.complete([record])
         old, shelf = record.traced, self.shelf
-        same = (old.evidence, old.spot) == (item.evidence, item.spot) and _look(old.sighting) == _look(item.sighting)
+        same = _look(old) == _look(item)
         own = shelf.bundle(record.bundle)
         if same and _facts(old.sighting) == _facts(item.sighting):
             return False
@@ -298,6 +313,7 @@ class Book:
         shelf = self.shelf
         parts = [part for component in sorted(components) for part in shelf.bundles_in(component)]
         records = sorted([r for part in parts for r in shelf.members(part.id)] + list(new), key=lambda record: record.key)
+        shelf.complete(records)
         keys = [record.key for record in records]
         rules = shelf.rules_on(keys)
         found = bundle([record.traced for record in records], rules, self.settings)
@@ -358,8 +374,11 @@ class Book:
             self.shelf.drop_bundle(part)
 
 
-def _look(sighting: Sighting) -> tuple[object, ...]:
-    return (sighting.picture_hash, sighting.box, sighting.features is None)
+def _look(item: Traced) -> tuple[object, ...]:
+    """All that decides what a sighting belongs to."""
+    sighting = item.sighting
+    features = None if sighting.features is None else sighting.features.to_bytes()
+    return (item.evidence, item.spot, item.clear, item.hints, sighting.words, features, sighting.picture_hash, sighting.box)
 
 
 def _facts(sighting: Sighting) -> tuple[object, ...]:

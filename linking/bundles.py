@@ -1,10 +1,10 @@
 """Which sightings hang together: the partition that a set of sightings and people's rules amount to. Pure, and the same in
 whatever order they come.
 
-It has two steps. **Bundles** hang together by evidence of their own: copies of a picture, a common contact near by, pictures
-that agree, and what people said. Where a person has said that two sightings differ, the strongest edges join first and none may
-unite those two. Then a bundle **without any known place** joins the one placed bundle whose placed photos show its contacts.
-Where several do it tells nothing and stays alone; where none does, such bundles with common contacts are one cluster.
+It has two steps. **Bundles** hang together by evidence of their own: copies of a picture, a common contact near by, words or
+pictures that agree, and what people said. Where a person has said that two sightings differ, the strongest edges join first and
+none may unite those two. Then a bundle **without any known place** joins the one placed bundle whose placed photos show its
+contacts. Where several do it tells nothing and stays alone; where none does, such bundles with common contacts are one cluster.
 """
 
 from __future__ import annotations
@@ -13,21 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from .joining import compare, is_copy, joins_in_doubt
 from .pictures import close_pairs
-from .sightings import (
-    ClusterSettings,
-    Contact,
-    ContactEvidence,
-    Key,
-    Spot,
-    Traced,
-    areas_around,
-    compare,
-    is_copy,
-    is_pictured_again,
-    metres,
-    related,
-)
+from .sightings import ClusterSettings, Contact, ContactEvidence, Key, Spot, Traced, areas_around, metres, related
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +81,13 @@ def bundle(items: Sequence[Traced], rules: Sequence[Rule], settings: ClusterSett
     apart = [(a, b) for a, b, rule in known if not rule.same]
     nodes = _nodes(items, {i for a, b, _ in known for i in (a, b)})
     alike = [(node.members[0], i) for node in nodes for i in node.members[1:]]
-    edges = sorted({*_again_edges(nodes, settings), *_copy_edges(items, settings), *_picture_edges(items, settings)})
+    cheap = {*_again_edges(nodes, settings), *_copy_edges(items, settings)}
     components = Groups(len(items))
-    for a, b in (*must, *alike, *edges):
+    for a, b in (*must, *alike, *cheap):
+        components.join(a, b)
+    # Comparing pictures is dear, and where nobody keeps anything apart, what hangs together already tells nothing new.
+    edges = sorted({*cheap, *_doubt_edges(items, None if apart else components, settings)})
+    for a, b in edges:
         components.join(a, b)
     torn = {components.find(a) for a, b in apart if components.find(a) == components.find(b)}
     groups = Groups(len(items))
@@ -179,19 +171,39 @@ def _copy_edges(items: Sequence[Traced], settings: ClusterSettings) -> Iterator[
                     yield _pair(i, j)
 
 
-def _picture_edges(items: Sequence[Traced], settings: ClusterSettings) -> Iterator[tuple[int, int]]:
-    """Pairs of adverts near each other whose pictures agree, one of them without a readable contact."""
-    areas: dict[int, list[int]] = defaultdict(list)
-    for i, item in enumerate(items):
-        if item.spot is not None and item.sighting.features is not None:
-            areas[item.spot.area].append(i)
-    for i, item in enumerate(items):
-        if item.spot is None or item.sighting.features is None or item.evidence.contacts:
+def _doubt_edges(items: Sequence[Traced], known: Groups | None, settings: ClusterSettings) -> Iterator[tuple[int, int]]:
+    """Pairs of adverts whose words or pictures agree where contacts do not tell.
+
+    Pairs in one group of ``known`` are left out, and its groups are joined as pairs are found.
+    """
+    for i, j in _doubtful(items):
+        if known is not None and known.find(i) == known.find(j):
             continue
-        for j in (j for area in areas_around(item.spot) for j in areas.get(area, ())):
-            # A pair of two without contacts comes up twice; looking once is enough.
-            if (items[j].evidence.contacts or i < j) and is_pictured_again(item, items[j], settings):
-                yield _pair(i, j)
+        if joins_in_doubt(items[i], items[j], settings):
+            if known is not None:
+                known.join(i, j)
+            yield i, j
+
+
+def _doubtful(items: Sequence[Traced]) -> Iterator[tuple[int, int]]:
+    """Pairs that may be worth comparing: those near each other of which one shows no clear contact, and those with a common hint
+    that are near each other or of which one has no place."""
+    areas: dict[int, list[int]] = defaultdict(list)
+    hinted: dict[Contact, list[int]] = defaultdict(list)
+    for i, item in enumerate(items):
+        if item.spot is not None and item.comparable:
+            areas[item.spot.area].append(i)
+        for hint in item.hints:
+            hinted[hint].append(i)
+    for i, item in enumerate(items):
+        around = set(areas_around(item.spot)) if item.spot is not None else set()
+        found = {j for area in around for j in areas.get(area, ())} if item.comparable and not item.clear else set()
+        for j in (j for hint in item.hints for j in hinted[hint]):
+            spot = items[j].spot
+            if spot is None or item.spot is None or spot.area in around:
+                found.add(j)
+        # A pair may come up from both of its ends; looking once is enough.
+        yield from (_pair(i, j) for j in sorted(found) if j > i or (j < i and items[j].clear and not item.clear))
 
 
 def _pair(a: int, b: int) -> tuple[int, int]:

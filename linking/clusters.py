@@ -13,21 +13,8 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from ..contract import Flag, Placement
 from .bundles import Groups, Rule, bundle, partition
-from .sightings import (
-    ClusterSettings,
-    Contact,
-    Fact,
-    Key,
-    Overpaint,
-    PairEvidence,
-    Sighting,
-    Traced,
-    box_of,
-    compare,
-    distance_m,
-    is_copy,
-    trace,
-)
+from .joining import PairEvidence, compare, is_copy
+from .sightings import ClusterSettings, Contact, Fact, Key, Overpaint, Sighting, Traced, box_of, distance_m, trace
 from .stems import Rarity, has_stem, stem, template
 
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from ..contract import Image
 
 HASH_BITS = 64
+BANDS = 4
+"""Hashes are looked up by four bands of 16 bits."""
+BAND_BITS = 16
 _SIDE = 32
 _KEPT = 8
 _FLAT = 1.0
@@ -59,3 +63,16 @@ def close_pairs(hashes: Sequence[int], most_bits: int) -> Iterator[tuple[int, in
                     if pair not in seen:
                         seen.add(pair)
                         yield pair
+
+
+def hash_bands(value: int) -> list[tuple[int, int]]:
+    """The bands of a 64-bit hash: (number of the band, its bits)."""
+    return [(band, value >> (band * BAND_BITS) & 0xFFFF) for band in range(BANDS)]
+
+
+def near_bands(value: int, bits: int) -> list[tuple[int, int]]:
+    """The bands that a hash within ``bits`` of this one must have one of: by the pigeonhole principle one of its bands differs in
+    at most ``bits // BANDS`` bits."""
+    most = bits // BANDS
+    flips = [sum(1 << bit for bit in chosen) for count in range(most + 1) for chosen in combinations(range(BAND_BITS), count)]
+    return [(band, part ^ flip) for band, part in hash_bands(value) for flip in flips]

@@ -12,15 +12,14 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from itertools import combinations
 
 from .bundles import Rule
 from .ledger import Event, pair
-from .sightings import Contact, ContactEvidence, Key, Overpaint, Sighting, Traced
+from .pictures import hash_bands, near_bands
+from .sightings import Contact, ContactEvidence, Key, Overpaint, Sighting, Spot, Traced, areas_around, metres
 
-BANDS = 4
-"""Perceptual hashes are looked up by four bands of 16 bits."""
-BAND_BITS = 16
+LOOSE, ANYWHERE = 0, 1
+"""Instead of a coarse cell: where hints are looked up of sightings without a place, and of all."""
 
 
 class Target(StrEnum):
@@ -146,7 +145,8 @@ class _Index:
     walls: dict[Contact, dict[Key, Record]] = field(default_factory=lambda: defaultdict(dict))
     loose: dict[Contact, dict[Key, Record]] = field(default_factory=lambda: defaultdict(dict))
     alike: dict[ContactEvidence, dict[Key, Record]] = field(default_factory=lambda: defaultdict(dict))
-    pictured: dict[int, dict[Key, Record]] = field(default_factory=lambda: defaultdict(dict))
+    comparable: dict[int, dict[Key, Record]] = field(default_factory=lambda: defaultdict(dict))
+    hinted: dict[tuple[Contact, int], dict[Key, Record]] = field(default_factory=lambda: defaultdict(dict))
     bands: dict[tuple[int, int], dict[Key, Record]] = field(default_factory=lambda: defaultdict(dict))
     members: dict[int, dict[Key, Record]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -156,8 +156,11 @@ class _Index:
         yield self.members[record.bundle]
         if item.spot is None:
             yield self.alike[item.evidence]
-        elif item.sighting.features is not None:
-            yield self.pictured[item.spot.area]
+        elif item.comparable:
+            yield self.comparable[item.spot.area]
+        for hint in item.hints:
+            yield self.hinted[hint, LOOSE if item.spot is None else item.spot.area]
+            yield self.hinted[hint, ANYWHERE]
         if item.sighting.picture_hash is not None:
             yield from (self.bands[band] for band in hash_bands(item.sighting.picture_hash))
         if not record.spare:
@@ -167,19 +170,6 @@ class _Index:
                 else:
                     yield self.walls[look]
                     yield self.near[look, item.spot.area]
-
-
-def hash_bands(value: int) -> list[tuple[int, int]]:
-    """The bands of a 64-bit hash: (number of the band, its bits)."""
-    return [(band, value >> (band * BAND_BITS) & 0xFFFF) for band in range(BANDS)]
-
-
-def near_bands(value: int, bits: int) -> list[tuple[int, int]]:
-    """The bands that a hash within ``bits`` of this one must have one of: by the pigeonhole principle one of its bands differs in
-    at most ``bits // BANDS`` bits."""
-    most = bits // BANDS
-    flips = [sum(1 << bit for bit in chosen) for count in range(most + 1) for chosen in combinations(range(BAND_BITS), count)]
-    return [(band, part ^ flip) for band, part in hash_bands(value) for flip in flips]
 
 
 class Shelf:
@@ -248,15 +238,22 @@ class Shelf:
                     found[record.key] = record
         return sorted(found.values(), key=_by_number)
 
-    def pictured(self, areas: Collection[int], *, unread: bool) -> list[Record]:
-        """Placed records with picture features in these coarse cells, by number; ``unread``: only those without a contact."""
-        self._fetch_pictured(areas, unread)
-        found = (r for area in areas for r in self._index.pictured.get(area, {}).values())
-        return sorted((r for r in found if not (unread and r.evidence.contacts)), key=_by_number)
+    def comparable(self, spot: Spot, near_m: float, *, unclear: bool) -> list[Record]:
+        """Placed records within so many metres that have words or picture features, by number; ``unclear``: only those without a
+        clear contact. Spare ones are among them."""
+        self._fetch_comparable(spot, near_m, unclear)
+        found = (r for area in areas_around(spot) for r in self._index.comparable.get(area, {}).values())
+        return sorted((r for r in found if not (unclear and r.traced.clear) and is_within(r, spot, near_m)), key=_by_number)
 
-    def complete(self, record: Record) -> None:
-        """Bring in the picture features of a record where they were left out."""
-        self._fetch_features([record])
+    def hinted(self, hints: Collection[Contact], where: Collection[int]) -> list[Record]:
+        """Records with picture features that share a hint, in these coarse cells, ``LOOSE`` or ``ANYWHERE``, by number."""
+        self._fetch_hinted(hints, where)
+        found = {r.key: r for hint in hints for area in where for r in self._index.hinted.get((hint, area), {}).values()}
+        return sorted(found.values(), key=_by_number)
+
+    def complete(self, records: Collection[Record]) -> None:
+        """Bring in the words and picture features of records where they were left out."""
+        self._fetch_features(records)
 
     def walls_showing(self, look: Contact) -> Iterator[Record]:
         """Placed records that show a look, anywhere, spare ones left out. Stop asking as soon as you know enough."""
@@ -373,7 +370,8 @@ class Shelf:
     def _fetch_cluster(self, name: str) -> None: ...
     def _fetch_near(self, looks: Collection[Contact], areas: Collection[int]) -> None: ...
     def _fetch_copies(self, value: int, bits: int) -> None: ...
-    def _fetch_pictured(self, areas: Collection[int], unread: bool) -> None: ...
+    def _fetch_comparable(self, spot: Spot, near_m: float, unclear: bool) -> None: ...
+    def _fetch_hinted(self, hints: Collection[Contact], where: Collection[int]) -> None: ...
     def _fetch_features(self, records: Collection[Record]) -> None: ...
     def _fetch_walls(self, look: Contact) -> bool:
         """Bring in more placed records that show a look; False when there are no more."""
@@ -385,6 +383,12 @@ class Shelf:
     def _fetch_component(self, component: int) -> None: ...
     def _fetch_bundles_of(self, cluster: str) -> None: ...
     def _fetch_rules(self, keys: Collection[Key]) -> None: ...
+
+
+def is_within(record: Record, spot: Spot, near_m: float) -> bool:
+    """Whether a record is placed within so many metres of a spot."""
+    apart = metres(record.traced.spot, spot)
+    return apart is not None and apart <= near_m
 
 
 def _by_number(record: Record) -> int:

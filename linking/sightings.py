@@ -1,13 +1,10 @@
-"""One sighting of an advert, and what tells that two of them show the same physical advert.
+"""One sighting of an advert, with the parts of it that clustering compares: contacts, place, words and picture.
 
-The evidence of a pair is symmetric and comes in steps (contacts, place, time, picture), each in nats of log-odds, so that it can
-be added up and shown. Three facts are kept apart: the same photo sent again, the same advert photographed again, and the same
-stencil sprayed somewhere else. Everything is pure.
+What tells that two of them show the same physical advert is in ``joining``. Everything is pure.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,15 +12,17 @@ from functools import lru_cache
 
 import h3.api.numpy_int as h3
 
-from ..contract import Evidence, Identifier, IdentifierKind, Quad, Reading
+from ..contract import Identifier, IdentifierKind, Quad, Reading
 from ..inference.identifiers.fold import skeleton
-from .features import AdvertFeatures, Match, match
+from .features import AdvertFeatures
 from .shops import differ_in_digits
-from .stems import has_stem, is_telling, words
+from .wording import Spelt
 
 Contact = tuple[IdentifierKind, str]
 Key = tuple[str, int]
 """Identity of a sighting: the SHA-256 of the photo and the number of the advert in it."""
+HINT = 5
+"""Characters of the beginning and of the end of a contact by which pictures worth comparing are found."""
 
 
 class Overpaint(StrEnum):
@@ -61,8 +60,23 @@ class ClusterSettings:
     """Contacts less certain than this join nothing."""
     stem_weight: float = 4.0
     """Least surprise in nats of a name for unlisted contacts with the same name and other numbers to count as one shop's."""
+    clear_from: float = 0.68
+    """Contacts of at least this confidence are read clearly. Two adverts that both show such contacts, and none in common, are
+    different ones, whatever else agrees."""
+    same_words_nats: float = -8.0
+    """Least that two photos together may say of the best text that both may show of a contact, compared with what each read: then
+    they are misreads of one contact, if one of them is not clear and they read the same digits."""
+    telling_nats: float = 10.0
+    """Least surprise (see ``joining.surprise``) of the text that two misreads have in common."""
+    sure_digit: float = 0.9
+    """Photos that read different digits at one place, each with this confidence, are never joined by their pictures."""
     same_advert_nats: float = 2.0
-    """Least log-odds of the picture features alone to join adverts of which one shows no readable contact."""
+    """Least log-odds of the picture features alone to join adverts near each other of which one shows no clear contact."""
+    elsewhere_nats: float = 4.5
+    """Least log-odds of the picture features to join adverts of which one has no known place. They may be of one poster on two
+    walls, whose paper looks like a wall that agrees, so that more has to agree than near by."""
+    hinted_from: float = 0.1
+    """Probability from which on a value counts as one that an advert may show."""
     gps_error_m: float = 15.0
     """Standard deviation in metres of a phone's position along one axis, between houses."""
     repeats_per_km2: float = 30.0
@@ -83,7 +97,8 @@ class Sighting:
 
     ``photo`` is the SHA-256 of the photo and ``advert`` the index in it: together they identify the sighting. ``box`` is the
     advert's upright bounding box as shares of the photo's width and height (left, top, right, bottom). ``taken_at`` is in UTC.
-    ``overpaint`` is None where nobody looked. ``readings`` are those of the advert's lines, for reading photos together.
+    ``overpaint`` is None where nobody looked. ``readings`` are those of the advert's lines, for reading photos together;
+    ``words`` are the contacts that they may spell (``wording.spelt``).
     """
 
     photo: str
@@ -98,6 +113,7 @@ class Sighting:
     overpaint: Overpaint | None = None
     features: AdvertFeatures | None = None
     readings: tuple[Reading, ...] = ()
+    words: tuple[Spelt, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -124,27 +140,26 @@ class Spot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Traced:
-    """A sighting with the parts of it that clustering compares."""
+    """A sighting with the parts of it that clustering compares.
+
+    ``clear`` says whether it shows a contact that was read clearly; ``hints`` are how the contacts begin and end that it may
+    show, however unsure: they only tell which pictures are worth comparing.
+    """
 
     sighting: Sighting
     evidence: ContactEvidence
     spot: Spot | None
+    clear: bool = False
+    hints: frozenset[Contact] = frozenset()
 
     @property
     def key(self) -> Key:
         return self.sighting.key
 
-
-@dataclass(frozen=True, slots=True)
-class PairEvidence:
-    """Why two sightings are, or are not, the same physical advert: the steps add up to ``log_odds`` (nats, no prior)."""
-
-    fact: Fact
-    steps: tuple[Evidence, ...]
-
     @property
-    def log_odds(self) -> float:
-        return math.fsum(step.nats for step in self.steps)
+    def comparable(self) -> bool:
+        """Whether there is more to compare than contacts, place and picture hash."""
+        return self.sighting.features is not None or bool(self.sighting.words)
 
 
 def box_of(quad: Quad, width: int, height: int) -> tuple[float, float, float, float]:
@@ -166,7 +181,30 @@ def trace(sighting: Sighting, settings: ClusterSettings) -> Traced:
     spot = None
     if sighting.lat is not None and sighting.lon is not None:
         spot = spot_of(sighting.lat, sighting.lon, settings)
-    return Traced(sighting, ContactEvidence(frozenset(contacts), frozenset(looks)), spot)
+    clear = any(identifier.confidence >= settings.clear_from for identifier in sighting.identifiers)
+    return Traced(sighting, ContactEvidence(frozenset(contacts), frozenset(looks)), spot, clear, _hints(sighting, settings))
+
+
+def _hints(sighting: Sighting, settings: ClusterSettings) -> frozenset[Contact]:
+    if sighting.features is None:
+        return frozenset()
+    found = {(word.kind, word.forms[0][1]) for word in sighting.words}
+    for identifier in sighting.identifiers:
+        for value, share in ((identifier.value, identifier.confidence), *identifier.alternatives):
+            if share >= settings.hinted_from:
+                found.add((identifier.kind, value))
+    looks = [(kind, skeleton(value)) for kind, value in found]
+    return frozenset((kind, end) for kind, look in looks for end in (f"{look[:HINT]}…", f"…{look[-HINT:]}"))
+
+
+def is_cut(a: ContactEvidence, b: ContactEvidence) -> bool:
+    """Whether one shows what may be the beginning or the end of a contact of the other, the rest being out of the picture."""
+    return any(
+        x != y and min(len(x), len(y)) >= HINT and (x.startswith(y) or x.endswith(y) or y.startswith(x) or y.endswith(x))
+        for kind, x in a.looks
+        for other, y in b.looks
+        if kind == other
+    )
 
 
 def spot_of(lat: float, lon: float, settings: ClusterSettings) -> Spot:
@@ -228,124 +266,6 @@ def overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, 
     common = width * height
     total = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common
     return common / total if total > 0 else 0.0
-
-
-def is_copy(a: Traced, b: Traced, settings: ClusterSettings) -> bool:
-    """Whether two sightings lie at the same spot of two copies of one picture."""
-    ours, theirs = a.sighting.picture_hash, b.sighting.picture_hash
-    if ours is None or theirs is None or a.sighting.photo == b.sighting.photo:
-        return False
-    alike = (ours ^ theirs).bit_count() <= settings.picture_bits
-    same_spot = alike and overlap(a.sighting.box, b.sighting.box) >= settings.same_place_iou
-    return same_spot and not strangers(a.evidence, b.evidence)
-
-
-def is_again(a: Traced, b: Traced, settings: ClusterSettings) -> bool:
-    """Whether two sightings of different photos near each other show a common contact."""
-    return a.sighting.photo != b.sighting.photo and related(a.evidence, b.evidence) and near(a, b, settings)
-
-
-def is_pictured_again(a: Traced, b: Traced, settings: ClusterSettings) -> bool:
-    """Whether the pictures show that two adverts near each other are one, where one of them has no readable contact."""
-    if a.sighting.photo == b.sighting.photo or not wants_picture(a, b) or not near(a, b, settings):
-        return False
-    found = _match(a, b)
-    return found.kind in ("same_photo", "same_advert") and found.same_advert_log_odds >= settings.same_advert_nats
-
-
-def wants_picture(a: Traced, b: Traced) -> bool:
-    """Whether only the pictures can tell: both have features, and one shows no contact."""
-    pictured = a.sighting.features is not None and b.sighting.features is not None
-    return pictured and not (a.evidence.contacts and b.evidence.contacts)
-
-
-def joins(a: Traced, b: Traced, settings: ClusterSettings) -> bool:
-    """Whether a pair by itself says: one physical advert. Symmetric."""
-    return is_again(a, b, settings) or is_copy(a, b, settings) or is_pictured_again(a, b, settings)
-
-
-def compare(a: Traced, b: Traced, settings: ClusterSettings) -> PairEvidence:
-    """All evidence of a pair, the same whichever comes first; ``fact`` is the closest fact that it shows."""
-    first, second = sorted((a, b), key=lambda traced: traced.key)
-    steps = [_contact_step(first, second, settings), _place_step(first, second, settings), _time_step(first, second, settings)]
-    fact = Fact.SAME_ADVERT if is_again(first, second, settings) else Fact.NONE
-    if is_copy(first, second, settings):
-        bits = ((first.sighting.picture_hash or 0) ^ (second.sighting.picture_hash or 0)).bit_count()
-        steps.append(Evidence("picture", settings.copy_nats - bits, f"the same picture sent again, {bits} of 64 bits differ"))
-        fact = Fact.SAME_PHOTO
-    elif first.sighting.features is not None and second.sighting.features is not None:
-        found = _match(first, second)
-        text = f"{found.kind}: {found.inliers} points of the pictures agree"
-        steps.append(Evidence("features", float(found.same_advert_log_odds), text))
-        if fact is Fact.NONE or found.kind == "same_photo":
-            fact = Fact(found.kind)
-    return PairEvidence(fact, tuple(step for step in steps if step is not None))
-
-
-def _match(a: Traced, b: Traced) -> Match:
-    first, second = sorted((a, b), key=lambda traced: traced.key)
-    assert first.sighting.features is not None and second.sighting.features is not None
-    return match(first.sighting.features, second.sighting.features)
-
-
-def surprise(kind: IdentifierKind, value: str) -> float:
-    """How unlikely it is in nats that an unrelated advert shows this value: two per letter or digit that tells something.
-
-    A character of a name carries about 3 bits; generic words (``shop``, ``kz``) and short ones count one nat each. Values
-    without a name (phones, keys) count every character.
-    """
-    if not has_stem(kind):
-        return 2.0 * len(value)
-    return math.fsum(2.0 * len(word) if is_telling(word) or word.isdigit() else 1.0 for word in words(kind, value))
-
-
-def _contact_step(a: Traced, b: Traced, settings: ClusterSettings) -> Evidence | None:
-    """Log-likelihood ratio of the contacts: both read rightly and equal, against an unrelated advert that shows the same."""
-    if not a.evidence.contacts or not b.evidence.contacts:
-        return None
-    best: tuple[float, str] | None = None
-    for ours in a.sighting.identifiers:
-        for theirs in b.sighting.identifiers:
-            if min(ours.confidence, theirs.confidence) < settings.min_confidence or ours.kind != theirs.kind:
-                continue
-            right = ours.confidence * theirs.confidence
-            if ours.value != theirs.value:
-                if skeleton(ours.value) != skeleton(theirs.value) or differ_in_digits(ours.value, theirs.value):
-                    continue
-                right *= settings.lookalike_share
-            chance = math.exp(-min(surprise(ours.kind, ours.value), surprise(theirs.kind, theirs.value)))
-            nats = min(math.log((right + (1 - right) * chance) / chance), settings.most_contact_nats)
-            text = f"{ours.kind} {ours.value}" + ("" if ours.value == theirs.value else f" looks like {theirs.value}")
-            best = max(best, (nats, text)) if best else (nats, text)
-    if best is None and related(a.evidence, b.evidence):
-        return Evidence("contact", 0.0, "one may also be read as the other")
-    if best is None:
-        sure = max(i.confidence for i in a.sighting.identifiers) * max(i.confidence for i in b.sighting.identifiers)
-        nats = max(math.log1p(-min(sure, 1.0 - 1e-9)), -settings.most_contact_nats)
-        return Evidence("contact", nats, "different contacts")
-    return Evidence("contact", *best)
-
-
-def _place_step(a: Traced, b: Traced, settings: ClusterSettings) -> Evidence:
-    """Log of the density of the distance for one advert (two phone errors, normal) over that of the seller's next advert.
-
-    Between adverts with different contacts being near says nothing: walls are full of them.
-    """
-    apart = metres(a.spot, b.spot)
-    if apart is None:
-        return Evidence("place", 0.0, "the place of one is unknown")
-    spread = 4.0 * settings.gps_error_m**2
-    nats = -(apart**2) / spread - math.log(math.pi * spread * settings.repeats_per_km2 * 1e-6)
-    most = 0.0 if strangers(a.evidence, b.evidence) else math.inf
-    return Evidence("place", min(max(nats, -4.0 * settings.most_contact_nats), most), f"{apart:.0f} m apart")
-
-
-def _time_step(a: Traced, b: Traced, settings: ClusterSettings) -> Evidence | None:
-    """Log of the chance that the older advert still stood: half of that is left where it may have been sprayed again."""
-    if a.sighting.taken_at is None or b.sighting.taken_at is None:
-        return None
-    days = abs((a.sighting.taken_at - b.sighting.taken_at).total_seconds()) / 86400.0
-    return Evidence("time", math.log(0.5 + 0.5 * math.exp(-days / settings.life_days)), f"{days:.1f} days apart")
 
 
 @lru_cache(maxsize=64)

@@ -21,6 +21,7 @@ from ..linking.pictures import distance
 from ..linking.priors import View
 from ..linking.shops import LinkSettings, Shops, advert_shop, decide, link_advert, weigh
 from ..linking.together import ClusterReadSettings, read_photos
+from ..linking.wording import spelt
 from .inputs import Item
 from .past import Joined, Past, StoredAdvert
 from .records import AdvertResult, Json, PhotoResult, analysis_from_json
@@ -131,6 +132,7 @@ def sighting_of(
         box=box_of(advert.quad, analysis.width, analysis.height),
         taken_at=analysis.taken_at,
         features=features_of(analysis.sha256, index) if features_of is not None else None,
+        words=spelt([line.reading for line in advert.lines]),
     )
 
 

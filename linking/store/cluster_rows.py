@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 from ...contract import Flag, Identifier, IdentifierKind
+from .. import wording
 from ..bundles import Rule
 from ..features import AdvertFeatures
 from ..ledger import Event, EventKind
-from ..shelf import Bundle, Cluster, Facts, PaintState, Record, Target, hash_bands
+from ..pictures import hash_bands
+from ..shelf import ANYWHERE, LOOSE, Bundle, Cluster, Facts, PaintState, Record, Target
 from ..sightings import ClusterSettings, Contact, ContactEvidence, Key, Overpaint, Sighting, Traced, trace
 
 FACTS = ("first_seen", "last_seen", "first_covered", "last_covered", "last_fresh")
 _SIGN = 1 << 63
+_WORDS = struct.Struct("<BI")
+_WORDS_MARK = 0x57
+"""The first byte of a row that holds words, too; features alone begin with their version."""
 
 
 @lru_cache(maxsize=1 << 17)
@@ -57,9 +64,14 @@ def band_number(band: int, bits: int) -> int:
     return band << 16 | bits
 
 
+def hint_slot(hint: Contact, where: int) -> int:
+    """The number of a hint in a coarse cell, or where the shelf says instead of one."""
+    return code("hint", hint[0], hint[1], where)
+
+
 def pictured(item: Traced) -> int:
-    """0 without picture features, 1 with them, 2 with them and without a readable contact."""
-    return 0 if item.sighting.features is None else 1 if item.evidence.contacts else 2
+    """0 without words and picture features, 1 with some, 2 with some and without a clear contact."""
+    return 0 if not item.comparable else 1 if item.clear else 2
 
 
 def sighting_row(record: Record) -> dict[str, Any]:
@@ -87,15 +99,14 @@ def sighting_row(record: Record) -> dict[str, Any]:
 
 
 def look_rows(record: Record) -> list[dict[str, Any]]:
-    """The rows of ``sighting_looks``: none for a spare sighting."""
+    """The rows of ``sighting_looks``: those of its looks unless it is spare, and those of its hints."""
     spot = record.traced.spot
-    if record.spare:
-        return []
-    rows = {
-        slot(look, spot.area if spot else 0): {"sighting": record.number, "wall": wall(look) if spot else None}
-        for look in record.evidence.looks
-    }
-    return [row | {"slot": number} for number, row in rows.items()]
+    area = spot.area if spot else LOOSE
+    rows: dict[int, int | None] = {}
+    if not record.spare:
+        rows |= {slot(look, area): wall(look) if spot else None for look in record.evidence.looks}
+    rows |= {hint_slot(hint, where): None for hint in record.traced.hints for where in (area, ANYWHERE)}
+    return [{"sighting": record.number, "wall": place, "slot": number} for number, place in rows.items()]
 
 
 def band_rows(record: Record) -> list[dict[str, Any]]:
@@ -106,13 +117,17 @@ def band_rows(record: Record) -> list[dict[str, Any]]:
 
 
 def feature_rows(record: Record) -> list[dict[str, Any]]:
-    """The row of ``sighting_features``, where there are features."""
-    features = record.traced.sighting.features
-    return [] if features is None else [{"sighting": record.number, "features": features.to_bytes()}]
+    """The row of ``sighting_features``, where there are words or features: the length of the words, the words, the features."""
+    sighting = record.traced.sighting
+    if not record.traced.comparable:
+        return []
+    words = wording.to_bytes(sighting.words)
+    features = b"" if sighting.features is None else sighting.features.to_bytes()
+    return [{"sighting": record.number, "features": _WORDS.pack(_WORDS_MARK, len(words)) + words + features}]
 
 
 def record_from(row: Any, settings: ClusterSettings) -> Record:
-    """The record of a row of ``sightings``, without its picture features."""
+    """The record of a row of ``sightings``, without its words and picture features."""
     sighting = Sighting(
         photo=row.photo,
         advert=row.advert,
@@ -128,9 +143,14 @@ def record_from(row: Any, settings: ClusterSettings) -> Record:
     return Record(trace(sighting, settings), row.id, row.bundle, row.spare)
 
 
-def features_from(data: bytes) -> AdvertFeatures:
-    """The features of a row of ``sighting_features``."""
-    return AdvertFeatures.from_bytes(data)
+def with_features(sighting: Sighting, data: bytes) -> Sighting:
+    """A sighting with the words and features of its row of ``sighting_features``; older rows hold features alone."""
+    words: tuple[wording.Spelt, ...] = ()
+    if data[:1] == bytes([_WORDS_MARK]):
+        _, length = _WORDS.unpack_from(data)
+        words = wording.from_bytes(data[_WORDS.size : _WORDS.size + length])
+        data = data[_WORDS.size + length :]
+    return replace(sighting, words=words, features=AdvertFeatures.from_bytes(data) if data else None)
 
 
 def bundle_row(bundle: Bundle) -> dict[str, Any]:

@@ -7,8 +7,8 @@ that was changed stands for the row in the database; so a shelf lives no longer 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, bindparam, cast, delete, func, insert, or_, select, text, tuple_, update
@@ -16,8 +16,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from ..bundles import Rule
-from ..shelf import Record, Shelf, Target, near_bands
-from ..sightings import ClusterSettings, Contact, ContactEvidence, Key, Sighting, areas_around, trace
+from ..pictures import near_bands
+from ..shelf import ANYWHERE, LOOSE, Record, Shelf, Target, is_within
+from ..sightings import ClusterSettings, Contact, ContactEvidence, Key, Sighting, Spot, areas_around, trace
 from . import cluster_rows as rows
 from .cluster_tables import (
     BundleRow,
@@ -78,6 +79,8 @@ class SqlShelf(Shelf):
         self.stored_clusters: dict[str, dict[str, Any]] = {}
         self._have: set[tuple[object, ...]] = set()
         self._pages: dict[int, tuple[int, int]] = {}
+        self._around: dict[int, dict[Key, Record]] = defaultdict(dict)
+        self._hinted: dict[int, list[Record]] = defaultdict(list)
 
     def draft(self) -> Shelf:
         """A second look at the same rows, on which changes are tried and never saved."""
@@ -96,16 +99,19 @@ class SqlShelf(Shelf):
         self._bring_keys([item.key for item in items])
         fresh = [item for item in items if item.key not in self.records]
         slots = {rows.slot(look, 0) for item in fresh for look in item.evidence.looks}
-        unread: set[int] = set()
+        hints = {rows.hint_slot(hint, LOOSE if item.spot else ANYWHERE) for item in fresh for hint in item.hints}
+        unclear: set[int] = set()
         for item in fresh:
             if item.spot is not None:
                 areas = areas_around(item.spot)
                 slots |= {rows.slot(look, area) for look in item.evidence.looks for area in areas}
-                if item.sighting.features is not None and item.evidence.contacts:
-                    unread.update(areas)
+                hints |= {rows.hint_slot(hint, area) for hint in item.hints for area in areas}
+                if item.comparable and item.clear:
+                    unclear.update(areas)
         self._bring_slots(slots)
         self._bring_walls(sorted({rows.wall(look) for item in fresh if item.spot is None for look in item.evidence.looks}))
-        self._bring_pictured(unread, 2)
+        self._bring_hints(sorted(hints))
+        self._bring_comparable(unclear, 2)
         values = {item.sighting.picture_hash for item in fresh if item.sighting.picture_hash is not None}
         self._bring_copies(values, self.settings.picture_bits)
         self._bring_clusters([f"c{item.key[0][:12]}-{item.key[1]}" for item in fresh])
@@ -123,11 +129,10 @@ class SqlShelf(Shelf):
         elif not self._postgresql:
             yield from (column.in_(part) for part in _parts(values))
 
-    def _bring(self, column: ColumnElement[Any], values: Sequence[Any], where: ColumnElement[bool] | None = None) -> None:
+    def _bring(self, column: ColumnElement[Any], values: Sequence[Any], where: ColumnElement[bool] | None = None) -> list[Record]:
         """Bring in the sightings whose column has one of the values, with their bundles and clusters."""
         wanted = select(_SIGHTINGS) if where is None else select(_SIGHTINGS).where(where)
-        for part in self._in(column, values):
-            self._take(wanted.where(part))
+        return [record for part in self._in(column, values) for record in self._take(wanted.where(part))]
 
     def _take(self, wanted: Select[Any]) -> list[Record]:
         found = self.session.execute(wanted).all()
@@ -171,6 +176,14 @@ class SqlShelf(Shelf):
             shown = select(_LOOKS.c.sighting).where(part)
             self._take(select(_SIGHTINGS).where(_SIGHTINGS.c.id.in_(shown)))
 
+    def _bring_hints(self, slots: Iterable[int]) -> None:
+        """Bring in the sightings that stand under these numbers of hints."""
+        for part in self._in(_LOOKS.c.slot, sorted(self._new("hint", slots))):
+            found = self.session.execute(select(_LOOKS.c.sighting, _LOOKS.c.slot).where(part)).all()
+            records = {r.number: r for r in self._bring(_SIGHTINGS.c.id, sorted({row.sighting for row in found}))}
+            for row in found:
+                self._hinted[row.slot].append(records[row.sighting])
+
     def _bring_copies(self, values: Iterable[int], bits: int) -> None:
         """Bring in the sightings whose picture hash differs from one of these in at most so many bits."""
         bands, hashes = [], []
@@ -192,13 +205,13 @@ class SqlShelf(Shelf):
                     ids.add(sighting)
         self._bring(_SIGHTINGS.c.id, sorted(ids))
 
-    def _bring_pictured(self, areas: Iterable[int], least: int) -> None:
+    def _bring_comparable(self, areas: Iterable[int], least: int) -> None:
         wanted = [a for a in self._new(f"pictured {least}", areas) if ("pictured 1", a) not in self._have or least == 1]
-        self._bring(_SIGHTINGS.c.area, sorted(wanted), _SIGHTINGS.c.pictured >= least)
         inside = set(wanted)
-        self._fetch_features(
-            [r for r in self.records.values() if r.key in self.stored and r.traced.spot and r.traced.spot.area in inside]
-        )
+        found = self._bring(_SIGHTINGS.c.area, sorted(wanted), _SIGHTINGS.c.pictured >= least)
+        for record in found:
+            if record.traced.spot is not None and record.traced.spot.area in inside:
+                self._around[record.traced.spot.area][record.key] = record
 
     # --- the hooks of the shelf ---
 
@@ -219,16 +232,25 @@ class SqlShelf(Shelf):
     def _fetch_copies(self, value: int, bits: int) -> None:
         self._bring_copies([value], bits)
 
-    def _fetch_pictured(self, areas: Collection[int], unread: bool) -> None:
-        self._bring_pictured(areas, 2 if unread else 1)
+    def _fetch_comparable(self, spot: Spot, near_m: float, unclear: bool) -> None:
+        areas = areas_around(spot)
+        self._bring_comparable(areas, 2 if unclear else 1)
+        there = [record for area in areas for record in self._around.get(area, {}).values()]
+        # Pictures are large, so only those near enough are brought in.
+        self._fetch_features([record for record in there if is_within(record, spot, near_m)])
+
+    def _fetch_hinted(self, hints: Collection[Contact], where: Collection[int]) -> None:
+        slots = [rows.hint_slot(hint, area) for hint in hints for area in where]
+        self._bring_hints(slots)
+        self._fetch_features([record for slot in slots for record in self._hinted.get(slot, ())])
 
     def _fetch_features(self, records: Collection[Record]) -> None:
-        stored = {r.number: r for r in records if r.key in self.stored and r.traced.sighting.features is None}
+        stored = {r.number: r for r in records if r.key in self.stored and not r.traced.comparable}
         for part in _parts(sorted(self._new("features", stored))):
             for row in self.session.execute(select(_FEATURES).where(_FEATURES.c.sighting.in_(part))):
                 record = stored[row.sighting]
-                whole = replace(record.traced.sighting, features=rows.features_from(row.features))
-                self.change(record, traced=replace(record.traced, sighting=whole))
+                whole = rows.with_features(record.traced.sighting, row.features)
+                self.change(record, traced=trace(whole, self.settings))
                 _, bundle, spare = self.stored[record.key]
                 self.stored[record.key] = (record.traced, bundle, spare)
 
@@ -298,6 +320,8 @@ class SqlShelf(Shelf):
         if new:
             run(insert(_SIGHTINGS), [rows.sighting_row(record) for record in new])
         changed = [record for record in self.records.values() if record.key in self.stored and self._has_changed(record)]
+        # What their rows of looks say depends on their words.
+        self._fetch_features([record for record in changed if self.stored[record.key][2] != record.spare])
         self._save_changed(changed)
         self._save_details([record for record in new if record not in changed])
         gone = [number for number in self.stored_bundles if number not in self.bundles]
