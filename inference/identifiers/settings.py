@@ -59,5 +59,5 @@ class ExtractSettings:
         }.get(kind, self.min_confidence)
 
 
-TYPED = ExtractSettings(min_confidence=0.4, min_telegram=0.4, min_invite=0.4, min_url=0.4, min_phone=0.4)
+TYPED = ExtractSettings(min_confidence=0.4, min_telegram=0.4, min_invite=0.4, min_url=0.4, min_phone=0.4, usual_weight=0.0)
 """For texts that nobody had to read off a wall."""
