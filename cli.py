@@ -35,6 +35,9 @@ COMMANDS: dict[str, Lazy] = {
     "score": Lazy("scoring.commands", "score", "Score photos: adverts, texts, identifiers, shops and clusters into files."),
     "link": Lazy("scoring.commands", "link", "Link everything in a store again, after new shops."),
     "show": Lazy("scoring.commands", "show", "Show what tagtrace sees in one photo."),
+    "explain": Lazy(
+        "scoring.commands_explain", "explain", "Show the evidence behind links, from a store or a results.jsonl.", "postgres"
+    ),
     "extract": Lazy("inference.commands", "extract", "Extract the identifiers from text."),
     "models list": Lazy("models.commands", "list_models", "List the models with their task, licence, size and checksum."),
     "models verify": Lazy("models.commands", "verify_models", "Check every model file against its checksum."),
@@ -53,9 +56,7 @@ COMMANDS: dict[str, Lazy] = {
     "textures": Lazy("datasets.commands", "textures", "Unpack wall textures of Debian packages, as backgrounds for synth."),
     "train detector": Lazy("training.commands_detector", "detector", "Train the detector of lines and codes.", "train"),
     "train recogniser": Lazy("training.commands_recogniser", "recogniser", "Train the recogniser of lines.", "train"),
-    "train names": Lazy(
-        "training.commands_names", "names", "Count letters of names, to choose between readings.", "train"
-    ),
+    "train names": Lazy("training.commands_names", "names", "Count letters of names, to choose between readings.", "train"),
     "train confusions": Lazy(
         "training.commands_confusions",
         "confusions",

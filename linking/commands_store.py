@@ -49,7 +49,7 @@ def check(store: StoreUrl = DEFAULT_STORE, as_json: AsJson = False) -> ExitCode:
     from .store import Store
     from .store.checks import check_store
 
-    _must_exist(store)
+    must_exist(store)
     with Store.open(store) as opened:
         found = check_store(opened)
     if as_json:
@@ -106,7 +106,7 @@ def export(
     from .store import Store
     from .store.shops import export_shops
 
-    _must_exist(store)
+    must_exist(store)
     with Store.open(store) as opened, opened.read() as session:
         if out is None:
             export_shops(session, sys.stdout)
@@ -131,7 +131,7 @@ def list_shops(store: StoreUrl = DEFAULT_STORE, limit: Limit = 1000, as_json: As
     from .store import Store
     from .store import shops as register
 
-    _must_exist(store)
+    must_exist(store)
     with Store.open(store) as opened, opened.read() as session:
         found = list(register.list_shops(session, limit))
     if as_json:
@@ -158,7 +158,7 @@ def show_shop(
     from .store.resources import list_resources
     from .store.shops import get_shop
 
-    _must_exist(store)
+    must_exist(store)
     with Store.open(store) as opened, opened.read() as session:
         found = get_shop(session, shop)
         held = list(list_resources(session, shop_id=found.id))
@@ -187,7 +187,7 @@ def merge_shops(
     from .store import Store
     from .store.shops import merge
 
-    _must_exist(store)
+    must_exist(store)
     with Store.open(store) as opened:
         kept = opened.write(lambda session: merge(session, keep, other, why), by)
     typer.echo(f"{other} is now part of {kept}")
@@ -210,7 +210,7 @@ def split_shop(
     from .store.shops import split
 
     contacts = [_contact(*text.partition(":")[::2]) for text in resources]
-    _must_exist(store)
+    must_exist(store)
     with Store.open(store) as opened:
         opened.write(lambda session: split(session, shop, contacts, new, name, why), by)
     typer.echo(f"{new}: {len(contacts)} resources of {shop}")
@@ -224,7 +224,7 @@ def propose(store: StoreUrl = DEFAULT_STORE, as_json: AsJson = False) -> None:
     from .store import Store
     from .store.walls import grow
 
-    _must_exist(store)
+    must_exist(store)
     with Store.open(store) as opened, opened.read() as session:
         found = grow(session)
     if as_json:
@@ -259,7 +259,7 @@ def list_resources(
     from .store import resources as register
     from .store.shops import resolve
 
-    _must_exist(store)
+    must_exist(store)
     with Store.open(store) as opened, opened.read() as session:
         owner = resolve(session, shop) if shop else None
         found = list(register.list_resources(session, state=state, kind=kind, shop_id=owner, limit=limit))
@@ -285,7 +285,7 @@ def set_resource(
     from .store import Store
     from .store.resources import events, set_state
 
-    _must_exist(store)
+    must_exist(store)
     contact = _contact(kind, value)
     with Store.open(store) as opened:
         opened.write(lambda session: set_state(session, *contact, state, basis, order), by)
@@ -295,7 +295,7 @@ def set_resource(
         typer.echo(_event(event))
 
 
-def _must_exist(store: str) -> None:
+def must_exist(store: str) -> None:
     """A mistyped path must not make an empty store that then holds nothing of what was asked for."""
     path = store.removeprefix("sqlite:///") if store.startswith("sqlite:///") or "://" not in store else ""
     if path and not Path(path).expanduser().is_file():

@@ -7,12 +7,13 @@ walls are escaped.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import accumulate
 from typing import TypeAlias
 
-from ..contract import Link
+from ..contract import IdentifierKind, Link
 
 Json: TypeAlias = dict[str, object]
 
@@ -63,6 +64,59 @@ def waterfall_json(link: Link) -> Json:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A link with where it comes from: the photo (SHA-256 and name), the number of the advert, and the identifier in it."""
+
+    photo: str
+    name: str
+    advert: int
+    kind: IdentifierKind
+    value: str
+    confidence: float
+    link: Link
+
+    @property
+    def title(self) -> str:
+        """What is explained, in words."""
+        return f"{self.kind} {self.value} in advert {self.advert} of {self.name or self.photo[:12]}"
+
+
+def explained_json(found: Explained) -> Json:
+    """The steps of a link as JSON values, with the photo and the identifier that it is about."""
+    identifier = {"kind": found.kind.value, "value": found.value, "confidence": round(found.confidence, 6)}
+    place: Json = {"photo": found.photo, "file": found.name, "advert": found.advert, "identifier": identifier}
+    return place | {"link": waterfall_json(found.link)}
+
+
+def explained_svg(found: Sequence[Explained], style: WaterfallStyle | None = None) -> str:
+    """Several links in one picture, one below the other, each under what it is about."""
+    style = style or WaterfallStyle()
+    body, top = [], 0
+    for item in found:
+        head, _, rest = waterfall_svg(item.link, style).partition(" ")
+        body += [
+            _text(8, top + style.row * 0.7, item.title, style.ink, bold=True),
+            f'{head} y="{top + style.row}" {rest.rstrip()}',
+        ]
+        top += style.row + _height(item.link, style)
+    size = f'width="{style.width}" height="{top}" viewBox="0 0 {style.width} {top}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12" role="img">'
+    return "\n".join([head, *body, "</svg>"]) + "\n"
+
+
+def waterfall_bars(link: Link, width: int = 28) -> list[str]:
+    """One line per step for a terminal: a bar from the log-odds before it to those after it, of ``width`` characters at most."""
+    sums = [0.0, *accumulate(step.nats for step in link.evidence)]
+    low, high = min(sums), max(sums)
+    scale = (width - 1) / (high - low) if high > low else 0.0
+    places = [round((value - low) * scale) for value in sums]
+    return [
+        " " * min(a, b) + ("█" if step.nats >= 0 else "░") * (abs(b - a) + 1)
+        for step, a, b in zip(link.evidence, places[:-1], places[1:], strict=True)
+    ]
+
+
 def waterfall_svg(link: Link, style: WaterfallStyle | None = None) -> str:
     """The steps of a link as a picture: one bar per step from the log-odds before it to those after it, in nats."""
     style = style or WaterfallStyle()
@@ -74,7 +128,7 @@ def waterfall_svg(link: Link, style: WaterfallStyle | None = None) -> str:
     def x(nats: float) -> float:
         return round(style.names + (nats - low) / (high - low) * style.bars, 1)
 
-    height = style.row * (len(link.evidence) + 2) + 8
+    height = _height(link, style)
     title = f"{link.outcome}, probability {link.probability:.3f}"
     if link.resource is not None:
         title += f": {link.resource.kind} {link.resource.value} ({link.resource.shop_id})"
@@ -102,6 +156,10 @@ def waterfall_svg(link: Link, style: WaterfallStyle | None = None) -> str:
     return "\n".join([head, f"<title>{_plain(title)}</title>", *body, "</svg>"]) + "\n"
 
 
+def _height(link: Link, style: WaterfallStyle) -> int:
+    return style.row * (len(link.evidence) + 2) + 8
+
+
 def _text(x: float, y: float, text: str, colour: str, bold: bool = False) -> str:
     weight = ' font-weight="bold"' if bold else ""
     return f'<text x="{x:g}" y="{y:g}" fill="{colour}"{weight}>{_plain(text)}</text>'
@@ -109,7 +167,12 @@ def _text(x: float, y: float, text: str, colour: str, bold: bool = False) -> str
 
 def _plain(text: str) -> str:
     """Escaped, and without characters that XML does not allow or that would steer a terminal."""
-    return escape("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))
+    return escape(printable(text))
+
+
+def printable(text: str) -> str:
+    """A text that steers no terminal: what cannot be printed is replaced."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _logistic(nats: float) -> float:

@@ -19,8 +19,10 @@ from ..contract import (
     SCHEMA_VERSION,
     Advert,
     Analysis,
+    Band,
     Char,
     Code,
+    Evidence,
     Failure,
     FailureCode,
     Flag,
@@ -30,9 +32,11 @@ from ..contract import (
     Line,
     Link,
     ModelInfo,
+    Outcome,
     Placement,
     Quad,
     Reading,
+    Resource,
 )
 from ..models.alphabet import ALPHABET
 from ..models.logprobs import pack, unpack
@@ -148,6 +152,20 @@ def link_to_json(link: Link) -> Json:
         "band": link.band,
         "evidence": [{"name": step.name, "nats": round(step.nats, 4), "text": step.text} for step in link.evidence],
     }
+
+
+def link_from_json(record: Mapping[str, Any]) -> Link:
+    """The link of a record made by ``link_to_json``; the name of the shop is not in it. Raises as ``analysis_from_json``."""
+    known, shop = record["resource"], record["shop_id"]
+    return Link(
+        outcome=Outcome(record["outcome"]),
+        probability=record["probability"],
+        shop_id=shop,
+        resource=None if known is None else Resource(IdentifierKind(known["kind"]), known["value"], shop or ""),
+        reasons=tuple(record["reasons"]),
+        evidence=tuple(Evidence(step["name"], step["nats"], step["text"]) for step in record["evidence"]),
+        band=Band(record["band"]),
+    )
 
 
 def time_to_json(moment: datetime) -> str:

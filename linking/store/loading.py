@@ -88,11 +88,12 @@ def load_links(session: Session, analysis_id: int) -> tuple[tuple[Link | None, .
     count = len(list(session.scalars(select(AdvertRow.id).where(AdvertRow.analysis_id == analysis_id))))
     links: list[list[Link | None]] = [[] for _ in range(count)]
     for number, row, resource, name in session.execute(rows):
-        links[number].append(None if row is None else _link(row, resource, name or ""))
+        links[number].append(None if row is None else link_from_row(row, resource, name or ""))
     return tuple(map(tuple, links))
 
 
-def _link(row: LinkRow, resource: ResourceRow | None, name: str) -> Link:
+def link_from_row(row: LinkRow, resource: ResourceRow | None, name: str) -> Link:
+    """The link of a row, with the resource that it names and the name of that resource's shop."""
     known = None
     if resource is not None:
         known = Resource(IdentifierKind(resource.kind), resource.value, resource.shop_id or "", name, resource.status)
