@@ -56,6 +56,7 @@ COMMANDS: dict[str, Lazy] = {
     "textures": Lazy("datasets.commands", "textures", "Unpack wall textures of Debian packages, as backgrounds for synth."),
     "train detector": Lazy("training.commands_detector", "detector", "Train the detector of lines and codes.", "train"),
     "train recogniser": Lazy("training.commands_recogniser", "recogniser", "Train the recogniser of lines.", "train"),
+    "train mean": Lazy("training.commands_mean", "mean", "Take the mean of several recognisers' weights.", "train"),
     "train names": Lazy("training.commands_names", "names", "Count letters of names, to choose between readings.", "train"),
     "train confusions": Lazy(
         "training.commands_confusions",
@@ -80,6 +81,7 @@ COMMANDS: dict[str, Lazy] = {
     "clusters show": Lazy("linking.commands_clusters", "show", "Show one cluster, its sightings and what happened to it."),
     "clusters merge": Lazy("linking.commands_clusters", "merge", "Make two clusters one, for good."),
     "clusters split": Lazy("linking.commands_clusters", "split", "Take sightings out of a cluster, for good."),
+    "clusters stencils": Lazy("linking.commands_clusters", "stencils", "List the stencils and where each was sprayed."),
     "clusters replay": Lazy("linking.commands_clusters", "replay", "Check that the log of clusters gives what the tables say."),
     "benchmark store": Lazy(
         "training.commands_benchmark_store", "store", "Measure how fast sightings are placed in a small store and in a full one."
