@@ -12,7 +12,7 @@ def detector(
     config: Annotated[Path | None, typer.Option(help="TOML file of settings; options given here take precedence.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder in the YOLO-OBB layout, as `tagtrace synth` writes it.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run: checkpoints, results and progress.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Pretrained checkpoint (.pt) or exported detector (.onnx) to start from.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Checkpoint (.pt) or exported detector (.onnx) to start from.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training photos.")] = None,
     hours: Annotated[float | None, typer.Option(min=0.001, help="Train for this long instead of a number of epochs.")] = None,
     input_px: Annotated[int | None, typer.Option(min=64, help="Long side of the training pictures, a multiple of 32.")] = None,
