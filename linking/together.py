@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from ..contract import Advert, Code, Identifier, Line, Quad, Reading, TagtraceError
+from ..contract import Advert, Code, Flag, Identifier, Line, Quad, Reading, TagtraceError
 from ..inference.identifiers import ExtractSettings, extract_advert
 from ..inference.identifiers.extract import DEFAULT as EXTRACT
 from ..models import geometry
@@ -49,6 +49,10 @@ class ClusterReadSettings:
     """Photos that are read at most, the clearest ones: more add time and little else."""
     agreeing: int = 2
     """From so many photos that share lines on, a single one that shares none with them is left out."""
+    clear_from: float = 0.9
+    """What one photo shows so surely stays, unless the photos together say surely something else in its place."""
+    rivals: float = 0.5
+    """Least similarity (1 - edit distance / length) of two values of one kind that may be readings of one contact."""
     outvoted: float = 3.0
     """A name with another digit is dropped where so many times as many photos read the line otherwise."""
 
@@ -108,7 +112,33 @@ def read_photos(
     used = _agreeing(adverts, used[: settings.most_photos], settings)
     left_out = tuple(i for i in range(len(adverts)) if i not in used)
     slots, codes = _slots(adverts, used, maps or [None] * len(adverts), settings)
-    return _read(used[0], slots, codes, given, left_out, settings)
+    found = _read(used[0], slots, codes, given, left_out, settings)
+    return replace(found, advert=replace(found.advert, identifiers=_with_clear(found, adverts, used, settings)))
+
+
+def _with_clear(
+    found: ClusterReading, adverts: Sequence[Advert], used: Sequence[int], settings: ClusterReadSettings
+) -> tuple[Identifier, ...]:
+    """The identifiers of the photos together, and what single photos show surely: a checksum that is right in one photo may be
+    lost in the mean of all."""
+    numbers = {source: n for n, sources in enumerate(found.sources) for source in sources}
+    out = list(found.advert.identifiers)
+    clear = {(i.kind, i.value): (photo, i) for photo in reversed(used) for i in adverts[photo].identifiers if _clear(i, settings)}
+    for (kind, value), (photo, item) in sorted(clear.items(), key=lambda entry: (-entry[1][1].confidence, entry[0])):
+        rivals = [other for other in out if other.kind == kind and _similar(other.value, value) >= settings.rivals]
+        if any(other.value == value or Flag.UNSURE not in other.flags for other in rivals):
+            continue
+        lines = tuple(sorted({numbers[photo, n] for n in item.lines if (photo, n) in numbers}))
+        out = [other for other in out if other not in rivals] + [replace(item, lines=lines, codes=())]
+    return tuple(out)
+
+
+def _clear(item: Identifier, settings: ClusterReadSettings) -> bool:
+    return item.confidence >= settings.clear_from and Flag.UNSURE not in item.flags
+
+
+def _similar(a: str, b: str) -> float:
+    return float(Levenshtein.normalized_similarity(a, b))
 
 
 def _clarity(advert: Advert) -> float:
