@@ -52,7 +52,7 @@ def show(
     cluster: Annotated[str, typer.Argument(help="The id of a cluster, living or merged.", show_default=False)],
     store: StoreOption = _DEFAULT,
 ) -> None:
-    """Show one cluster: when it was seen, its sightings, and what happened to it.
+    """Show one cluster: when it was seen, its sightings, where its stencil was used elsewhere, and what happened to it.
 
     Example:
 
@@ -60,10 +60,12 @@ def show(
     """
     from .store import Store
     from .store.clusters import cluster_events, read_book
+    from .store.stencils import stencils_of
 
     with Store.open(store) as opened, opened.read() as session:
         book = read_book(session)
         found = book.cluster(cluster)
+        stencils = stencils_of(session, {found.id}).get(found.id, [])
         sightings = book.sightings(found.id)
         events = list(cluster_events(session, found.id))
         if found.id != cluster:
@@ -71,6 +73,9 @@ def show(
     typer.echo(_line(found))
     for sighting in sightings:
         typer.echo("  " + _sighting(sighting))
+    for stencil in stencils:
+        others = ", ".join(name for name in stencil.clusters if name != found.id)
+        typer.echo(f"stencil {stencil.id}, sprayed elsewhere too: {others}")
     typer.echo("log:")
     for event in events:
         typer.echo("  " + _event(event))
@@ -122,6 +127,35 @@ def split(
             known = [sighting.key for sighting in read_book(session).sightings(cluster)]
         keys = [_named(text, known, cluster) for text in sightings]
         _told(split_cluster(opened, cluster, keys, _decision(by, why), dry_run=dry_run), dry_run)
+
+
+def stencils(
+    store: StoreOption = _DEFAULT,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Compare all pictures of the store first, as for a store from before stencils were kept."),
+    ] = False,
+) -> None:
+    """List the stencils: the same lettering in several clusters. One hand holds it; the adverts stay different ones.
+
+    Example:
+
+        tagtrace clusters stencils --store city.db
+    """
+    from .store import Store
+    from .store.stencils import keep_stencils, list_stencils, pictured_keys
+
+    with Store.open(store) as opened:
+        if again:
+            with opened.read() as session:
+                keys = pictured_keys(session)
+            typer.echo(f"{len(keys)} pictures compared, {keep_stencils(opened, keys)} matches")
+        with opened.read() as session:
+            found = list_stencils(session)
+    for stencil in found:
+        typer.echo(f"{stencil.id}  {len(stencil.clusters)} clusters  {', '.join(stencil.clusters)}")
+    if not found:
+        typer.echo("no stencils")
 
 
 def replay(store: StoreOption = _DEFAULT) -> int:

@@ -56,6 +56,7 @@ def keep(
     """
     from ..linking.store.analyses import PhotoFacts, put_analysis
     from ..linking.store.clusters import put_sightings, read_book
+    from ..linking.store.stencils import keep_stencils
 
     read = {result.analysis.sha256: result for result in results if result.analysis.sha256}
     for result in read.values():
@@ -68,7 +69,9 @@ def keep(
         for n, found in enumerate(result.adverts)
     ]
     models = sorted({model.name for result in results for model in result.analysis.models})
-    put_sightings(store, sightings, at=at, actor="score " + ", ".join(models), settings=clusters)
+    actor = "score " + ", ".join(models)
+    put_sightings(store, sightings, at=at, actor=actor, settings=clusters)
+    keep_stencils(store, [s.key for s in sightings if s.features is not None], clusters=clusters, actor=actor)
     with store.read() as session:
         book = read_book(session, clusters)
         names = {sighting.key: book.cluster_of(sighting.key) for sighting in sightings}

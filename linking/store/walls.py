@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
@@ -14,6 +15,7 @@ from ..growth import Growth, GrowthSettings, propose_shops
 from .cluster_tables import BundleRow, SightingRow
 from .decisions import confirmed_siblings
 from .protection import load_protection
+from .stencils import stencils_of
 from .tables import AdvertRow, AnalysisRow, IdentifierRow, LinkRow, PhotoRow, ResourceRow
 
 Contact = tuple[IdentifierKind, str]
@@ -67,7 +69,8 @@ def seen_adverts(session: Session, adverts: Collection[int] | None = None) -> It
 
 
 def adverts_of_shop(session: Session, shop_id: str, limit: int) -> list[SeenAdvert]:
-    """The adverts that show a resource of a shop, or were linked to it: at most ``limit``, the newest first found."""
+    """The adverts that show a resource of a shop, or were linked to it, and those sprayed with the same stencils elsewhere: at
+    most ``limit``, the newest first found."""
     numbers = (
         select(IdentifierRow.advert_id)
         .join(AdvertRow, AdvertRow.id == IdentifierRow.advert_id)
@@ -79,7 +82,22 @@ def adverts_of_shop(session: Session, shop_id: str, limit: int) -> list[SeenAdve
         .order_by(IdentifierRow.advert_id.desc())
         .limit(limit)
     )
-    return list(seen_adverts(session, list(session.scalars(numbers))))
+    found = {advert.name: advert for advert in seen_adverts(session, list(session.scalars(numbers)))}
+    stencils = stencils_of(session, {advert.cluster for advert in found.values()})
+    beside = {cluster for held in stencils.values() for stencil in held for cluster in stencil.clusters} - set(stencils)
+    if beside and len(found) < limit:
+        others = select(AdvertRow.id).join(AnalysisRow, AnalysisRow.id == AdvertRow.analysis_id)
+        others = others.join(PhotoRow, PhotoRow.id == AnalysisRow.photo_id)
+        others = others.join(SightingRow, and_(SightingRow.photo == PhotoRow.sha256, SightingRow.advert == AdvertRow.number))
+        others = others.join(BundleRow, BundleRow.id == SightingRow.bundle)
+        others = others.where(AnalysisRow.latest, BundleRow.cluster.in_(sorted(beside)[:_MOST_VALUES]))
+        numbers = others.order_by(AdvertRow.id.desc()).limit(limit - len(found))
+        found |= {advert.name: advert for advert in seen_adverts(session, list(session.scalars(numbers)))}
+        stencils |= stencils_of(session, beside)
+    return [
+        replace(advert, stencil=stencils[advert.cluster][0].id) if advert.cluster in stencils else advert
+        for advert in found.values()
+    ]
 
 
 def owners_of(session: Session, contacts: Collection[Contact]) -> dict[Contact, str]:
