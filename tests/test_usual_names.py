@@ -36,6 +36,12 @@ def test_the_usual_name_wins_where_the_picture_is_in_doubt() -> None:
     assert names_of(line, replace(options, usual_weight=0.0))[0] == "zelquar_heb74"
 
 
+def test_sites_are_weighed_by_the_name_before_their_suffix() -> None:
+    line = read_as(("https://zelquar-strget.kz", 0.5), ("https://zelquar-street.kz", 0.4))
+    (site,) = extract_advert([line], (), ExtractSettings(unsure_from=0.0))
+    assert site.value == "zelquar-street.kz"
+
+
 def test_what_the_picture_shows_clearly_stays() -> None:
     line = read_as(("t.me/zelquar_heb74", 0.998), ("t.me/zelquar_hub74", 0.002))
     assert names_of(line, ExtractSettings(unsure_from=0.0))[0] == "zelquar_heb74"

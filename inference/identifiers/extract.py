@@ -17,6 +17,8 @@ from .settings import TYPED, ExtractSettings
 from .usual import name_model
 
 DEFAULT = ExtractSettings()
+_NAMED = (IdentifierKind.TELEGRAM, IdentifierKind.URL, IdentifierKind.INSTAGRAM)
+"""Kinds whose values are names that somebody chose, of which some are more usual than others."""
 
 
 def extract_text(text: str, settings: ExtractSettings = TYPED) -> list[Identifier]:
@@ -108,15 +110,25 @@ def _winner(
 
 
 def _usual_odds(spot: list[Claim], settings: ExtractSettings) -> dict[int, float]:
-    """By the id of each claim of a Telegram name: how much more probable it is as a name than the spot's names together."""
-    names = [claim for claim in spot if claim.kind is IdentifierKind.TELEGRAM and claim.mass > 0]
-    if len(names) < 2 or settings.usual_weight <= 0:
-        return {}
-    model = name_model()
-    scores = [settings.usual_weight * (model.log_prob(c.value) + settings.usual_length * len(c.value)) for c in names]
-    weights = [math.exp(score - max(scores)) for score in scores]
-    share = sum(claim.mass for claim in names) / sum(claim.mass * w for claim, w in zip(names, weights, strict=True))
-    return {id(claim): w * share for claim, w in zip(names, weights, strict=True)}
+    """By the id of each claim of a name: how much more probable it is as a name than the spot's names of its kind together."""
+    odds: dict[int, float] = {}
+    for kind in _NAMED:
+        claims = [claim for claim in spot if claim.kind is kind and claim.mass > 0]
+        if len(claims) < 2 or settings.usual_weight <= 0:
+            continue
+        names = [_chosen_name(claim) for claim in claims]
+        scores = [settings.usual_weight * (name_model().log_prob(name) + settings.usual_length * len(name)) for name in names]
+        weights = [math.exp(score - max(scores)) for score in scores]
+        share = sum(claim.mass for claim in claims) / sum(claim.mass * w for claim, w in zip(claims, weights, strict=True))
+        odds |= {id(claim): w * share for claim, w in zip(claims, weights, strict=True)}
+    return odds
+
+
+def _chosen_name(claim: Claim) -> str:
+    """What somebody chose as a name: of a site, the label before its last; signs that join words as the low line."""
+    host = claim.value.split("/", 1)[0].split(".")
+    name = host[-2] if claim.kind is IdentifierKind.URL and len(host) > 1 else claim.value
+    return name.replace("-", "_").replace(".", "_")
 
 
 def _box_share(a: Quad, b: Quad) -> float:

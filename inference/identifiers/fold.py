@@ -43,7 +43,9 @@ _DIGITS = {
 }
 """Letters that stand for digits on walls, beside the digits themselves."""
 
+_SEPARATORS = "._- "
 _SKELETON = str.maketrans({"0": "o", "1": "l", "i": "l", "j": "l", "5": "s", "8": "b", "6": "b", "9": "g", "q": "g", "2": "z"})
+_ASCII_SKELETON = _SKELETON | dict.fromkeys(map(ord, _SEPARATORS))
 
 
 @lru_cache(maxsize=4096)
@@ -132,5 +134,8 @@ def skeleton(text: str) -> str:
 
     Case, dots, underscores and hyphens do not count; idempotent. For comparison only, never a value.
     """
-    folded = "".join(_latin_char(c) for c in text if c not in "._- ").translate(_SKELETON)
+    if text.isascii():  # nearly every value of a register, which has a million of them
+        folded = text.lower().translate(_ASCII_SKELETON)
+    else:
+        folded = "".join(_latin_char(c) for c in text if c not in _SEPARATORS).translate(_SKELETON)
     return folded.replace("rn", "m").replace("vv", "w").replace("cl", "d")
