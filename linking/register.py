@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from ..contract import IdentifierKind, Resource
@@ -14,25 +15,48 @@ from .candidates import CandidateIndex
 from .stems import Rarity, has_stem, shortened, stem
 
 
+class _Keyed:
+    """Rows found by a key, of which only the hash is kept: 16 bytes per row, however long the keys are.
+
+    Rows of other keys with the same hash may come along: ask each whether it is the right one.
+    """
+
+    def __init__(self, hashes: Sequence[int], rows: Sequence[int]) -> None:
+        """One row per hash; rows of one key stay in their order."""
+        every = np.fromiter(hashes, np.int64, len(hashes))
+        order = np.argsort(every, kind="stable")
+        self._hashes = every[order]
+        self._rows = np.fromiter(rows, np.int64, len(rows))[order].astype(np.int32)
+
+    def rows(self, key: Hashable) -> list[int]:
+        """The rows of a key."""
+        wanted = np.int64(hash(key))
+        first, last = np.searchsorted(self._hashes, wanted, "left"), np.searchsorted(self._hashes, wanted, "right")
+        found: list[int] = self._rows[first:last].tolist()
+        return found
+
+
 class Shops:
     """The known resources of shops, ready to be looked up. Immutable; the order of the resources does not matter."""
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
-        self.resources: tuple[Resource, ...] = tuple(sorted(set(resources), key=_resource_order))
+        self.resources: tuple[Resource, ...] = tuple(sorted(dict.fromkeys(resources), key=_resource_order))
         self.names: dict[str, str] = {}
-        self._exact: dict[tuple[IdentifierKind, str], list[Resource]] = defaultdict(list)
-        self._alike: dict[tuple[IdentifierKind, str], list[Resource]] = defaultdict(list)
-        self._stems: dict[str, list[Resource]] = defaultdict(list)
-        self._short_stems: dict[str, list[Resource]] = defaultdict(list)
-        for resource in self.resources:
+        exact, alike, stems, stem_rows, short, short_rows = (array("q") for _ in range(6))
+        for row, resource in enumerate(self.resources):
             self.names[resource.shop_id] = self.names.get(resource.shop_id) or resource.shop_name
-            self._exact[resource.kind, resource.value].append(resource)
-            self._alike[resource.kind, skeleton(resource.value)].append(resource)
+            exact.append(hash((resource.kind, resource.value)))
+            alike.append(hash((resource.kind, skeleton(resource.value))))
             if has_stem(resource.kind):
                 text = stem(resource.kind, resource.value)
-                self._stems[text].append(resource)
+                stems.append(hash(text))
+                stem_rows.append(row)
                 if shortened(text):
-                    self._short_stems[shortened(text)].append(resource)
+                    short.append(hash(shortened(text)))
+                    short_rows.append(row)
+        every = range(len(self.resources))
+        self._exact, self._alike = _Keyed(exact, every), _Keyed(alike, every)
+        self._stems, self._short_stems = _Keyed(stems, stem_rows), _Keyed(short, short_rows)
         self._rarity = Rarity((r.shop_id, r.kind, r.value) for r in self.resources)
 
     def __len__(self) -> int:
@@ -40,15 +64,18 @@ class Shops:
 
     def exact(self, kind: IdentifierKind, value: str) -> Sequence[Resource]:
         """The listed resources with this canonical value (several when shops share it), best first."""
-        return self._exact.get((kind, value), ())
+        found = (self.resources[row] for row in self._exact.rows((kind, value)))
+        return [r for r in found if r.kind == kind and r.value == value]
 
     def alike(self, kind: IdentifierKind, value: str) -> Sequence[Resource]:
         """The listed resources that look like the value: equal but for look-alike characters and separators.
 
         Two different digits are never look-alikes: numbers are what shops rotate.
         """
-        found = self._alike.get((kind, skeleton(value)), ())
-        return [r for r in found if r.value != value and not differ_in_digits(r.value, value)]
+        look = skeleton(value)
+        found = (self.resources[row] for row in self._alike.rows((kind, look)))
+        alike = (r for r in found if r.kind == kind and r.value != value and skeleton(r.value) == look)
+        return [r for r in alike if not differ_in_digits(r.value, value)]
 
     def candidates(self, kind: IdentifierKind, values: Sequence[str], limit: int = 100) -> Sequence[Resource]:
         """The listed resources near the values read (canonical, the best first): at most ``limit``, best first.
@@ -63,19 +90,29 @@ class Shops:
 
     def of_stem(self, text: str) -> Sequence[Resource]:
         """The listed resources whose names have this stem, if all of them are of one shop; else none."""
-        return _of_one_shop(self._stems.get(text, ()))
+        return self._of_one_shop(r for r in self._rows_of(self._stems, text) if stem(r.kind, r.value) == text)
 
     def of_longer_stem(self, text: str) -> Sequence[Resource]:
         """The listed resources whose names have this stem and one generic word more, if all of them are of one shop."""
-        return _of_one_shop(self._short_stems.get(text, ()))
+        rows = self._rows_of(self._short_stems, text)
+        return self._of_one_shop(r for r in rows if shortened(stem(r.kind, r.value)) == text)
+
+    def _rows_of(self, keyed: _Keyed, text: str) -> Iterator[Resource]:
+        return (self.resources[row] for row in keyed.rows(text))
+
+    @staticmethod
+    def _of_one_shop(resources: Iterable[Resource]) -> Sequence[Resource]:
+        found: list[Resource] = []
+        for resource in resources:
+            # A name that everybody uses is given up at the second shop.
+            if found and resource.shop_id != found[0].shop_id:
+                return ()
+            found.append(resource)
+        return found
 
     def stem_weight(self, text: str) -> float:
         """See ``Rarity.weight``."""
         return self._rarity.weight(text)
-
-
-def _of_one_shop(resources: Sequence[Resource]) -> Sequence[Resource]:
-    return resources if len({resource.shop_id for resource in resources}) == 1 else ()
 
 
 def differ_in_digits(a: str, b: str) -> bool:

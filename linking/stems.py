@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 
 import tldextract
 
@@ -100,15 +102,12 @@ class Rarity:
 
     def __init__(self, names: Iterable[tuple[str, IdentifierKind, str]]) -> None:
         """``names`` are triples of shop id, kind and value."""
-        users: dict[str, set[str]] = defaultdict(set)
-        shops: set[str] = set()
-        for shop_id, kind, value in names:
-            shops.add(shop_id)
-            if has_stem(kind):
-                for word in words(kind, value):
-                    users[word].add(shop_id)
-        self._users = {word: len(ids) for word, ids in users.items()}
-        self._shops = len(shops)
+        self._users: Counter[str] = Counter()
+        self._shops = 0
+        # Shop by shop: sets of the shops of every word would fill the memory with a large register.
+        for _, listed in groupby(sorted(names, key=itemgetter(0)), key=itemgetter(0)):
+            self._shops += 1
+            self._users.update({word for _, kind, value in listed if has_stem(kind) for word in words(kind, value)})
 
     def weight(self, text: str) -> float:
         """Surprise of a stem in nats: the sum over its words of -log(share of shops that use the word).
@@ -118,7 +117,7 @@ class Rarity:
         """
         total, telling = 0.0, False
         for word in text.split("_"):
-            share = max(1, self._users.get(word, 0)) / (self._shops + _UNLISTED_SHOPS)
+            share = max(1, self._users[word]) / (self._shops + _UNLISTED_SHOPS)
             if is_telling(word):
                 telling = True
             else:

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagtrace.contract import Advert, Flag, Identifier, IdentifierKind, Outcome, Resource, TagtraceError
+from tagtrace.inference.identifiers.fold import skeleton
 from tagtrace.linking.pictures import close_pairs, distance, picture_hash
 from tagtrace.linking.shops import Shops, advert_shop, differ_in_digits, link, link_advert, load_shops
-from tagtrace.linking.stems import stem
+from tagtrace.linking.stems import has_stem, stem
 
 K = IdentifierKind
 SQUARE = ((0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0))
@@ -155,6 +156,29 @@ def test_stems(kind: K, value: str, expected: str) -> None:
 def test_digits_against_digits() -> None:
     assert differ_in_digits("tulpar_kz1", "tulpar_kz7") and differ_in_digits("tulpar", "tulpar2")
     assert not differ_in_digits("tulpar", "tu1par") and not differ_in_digits("tul_par", "tulpar")
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ABC"), st.sampled_from(list(K)[:4]), st.text("aob01l_", min_size=1, max_size=4)), max_size=12
+    )
+)
+def test_the_register_finds_what_looking_at_every_row_finds(rows: list[tuple[str, K, str]]) -> None:
+    shops = Shops(Resource(kind, value, shop) for shop, kind, value in rows)
+    listed = shops.resources
+    for kind, value in {(r.kind, r.value) for r in listed} | {(K.TELEGRAM, "ab"), (K.URL, "o1")}:
+        assert list(shops.exact(kind, value)) == [r for r in listed if (r.kind, r.value) == (kind, value)]
+        look = [r for r in listed if r.kind is kind and r.value != value and skeleton(r.value) == skeleton(value)]
+        assert list(shops.alike(kind, value)) == [r for r in look if not differ_in_digits(r.value, value)]
+        text = stem(kind, value)
+        kin = [r for r in listed if has_stem(r.kind) and stem(r.kind, r.value) == text] if text else []
+        assert list(shops.of_stem(text)) == (kin if len({r.shop_id for r in kin}) == 1 else []) or not text
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_texts_have_the_skeleton_that_any_text_has(text: str) -> None:
+    assert skeleton(f"{text}\N{MIDDLE DOT}") == f"{skeleton(text)}\N{MIDDLE DOT}"
 
 
 HEADER = "shop_id,shop_name,kind,value,first_seen,status\n"

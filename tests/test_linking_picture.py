@@ -66,7 +66,9 @@ def test_a_clear_reading_of_a_listed_name_links_without_a_person() -> None:
 
 def test_a_doubtful_letter_is_a_misread_for_a_person() -> None:
     known = shops(("A", "qarashanyraq"))
-    found = linked(advert("@qarashanvraq", {9: {"y": 0.2}}), known)
+    lines = advert("@qarashanvraq", {9: {"y": 0.2}}).lines
+    read = Identifier(K.TELEGRAM, "qarashanvraq", "@qarashanvraq", 0.75, lines=(0,))
+    found = linked(Advert(SQUARE, lines, identifiers=(read,)), known)
     assert (found.outcome, found.shop_id, found.band) == (Outcome.MISREAD, "A", Band.REVIEW)
     assert found.resource is not None and found.resource.value == "qarashanyraq"
 

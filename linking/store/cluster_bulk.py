@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import JSON, Table, func, insert, select, text, update
+from sqlalchemy import Table, func, select, text, update
 from sqlalchemy.orm import Session
 
 from ...contract import TagtraceError
@@ -25,6 +22,7 @@ from .cluster_tables import (
     SightingRow,
 )
 from .database import Store
+from .upserts import insert_many
 
 
 @dataclass(slots=True)
@@ -64,7 +62,7 @@ def load_settled(store: Store, part: Settled) -> None:
         ):
             table = made.__table__
             assert isinstance(table, Table)
-            _add(session, table, added, copy=store.is_postgresql)
+            insert_many(session, table, added)
         counts = {
             "sighting": len(part.records),
             "bundle": len(part.bundles),
@@ -87,18 +85,3 @@ def tidy(store: Store) -> None:
 def count_sightings(session: Session) -> int:
     """The number of sightings in the book."""
     return session.scalar(select(func.count()).select_from(SightingRow)) or 0
-
-
-def _add(session: Session, table: Table, added: Sequence[dict[str, Any]], *, copy: bool) -> None:
-    if not added:
-        return
-    if not copy:
-        session.execute(insert(table), added)
-        return
-    names = list(added[0])
-    packed = {name for name in names if isinstance(table.c[name].type, JSON) or table.c[name].type.__class__.__name__ == "JSONB"}
-    columns = ", ".join(f'"{name}"' for name in names)
-    driver: Any = session.connection().connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({columns}) FROM STDIN') as stream:
-        for row in added:
-            stream.write_row([json.dumps(row[name]) if name in packed else row[name] for name in names])

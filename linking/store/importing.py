@@ -28,7 +28,7 @@ from .audit import actor_of, note
 from .database import Store
 from .protection import Protection, load_protection
 from .tables import ResourceEventRow, ResourceRow, ShopRow
-from .upserts import hold, insert_missing
+from .upserts import hold, insert_many, insert_missing, is_one_of
 
 _BATCH = 5000
 _STATES = frozenset(ResourceState)
@@ -133,7 +133,7 @@ def _take_batch(session: Session, batch: list[ListedRow], report: ImportReport, 
     # The plain table: a million rows need no objects.
     table = ResourceRow.metadata.tables[ResourceRow.__tablename__]
     if new:
-        session.connection().execute(insert(table), new)
+        insert_many(session, table, new)
     if adopted:
         changed: dict[str, Any] = {"shop_id": bindparam("shop"), "status": bindparam("said"), "first_seen": bindparam("seen")}
         session.connection().execute(update(table).where(table.c.id == bindparam("number")).values(changed), adopted)
@@ -158,7 +158,10 @@ def _shops(session: Session, batch: list[ListedRow], report: ImportReport) -> di
     for row in batch:
         names[row.shop_id] = names.get(row.shop_id) or row.shop_name
     known = {
-        row.id: row for row in session.execute(select(ShopRow.id, ShopRow.name, ShopRow.redirect).where(ShopRow.id.in_(names)))
+        row.id: row
+        for row in session.execute(
+            select(ShopRow.id, ShopRow.name, ShopRow.redirect).where(is_one_of(session, ShopRow.id, names))
+        )
     }
     made = {"created_at": datetime.now(UTC), "created_by": actor_of(session)}
     new = [{"id": shop, "name": name, **made} for shop, name in names.items() if shop not in known]
@@ -176,7 +179,7 @@ def _owners(session: Session, batch: list[ListedRow]) -> dict[tuple[str, str], t
     for kind in {row.kind for row in batch}:
         values = {row.value for row in batch if row.kind is kind}
         listed = select(ResourceRow.id, ResourceRow.value, ResourceRow.shop_id)
-        for held in session.execute(listed.where(ResourceRow.kind == kind, ResourceRow.value.in_(values))):
+        for held in session.execute(listed.where(ResourceRow.kind == kind, is_one_of(session, ResourceRow.value, values))):
             found[kind.value, held.value] = (held.id, held.shop_id)
     return found
 

@@ -19,6 +19,8 @@ from .upserts import insert_missing
 
 Contact = tuple[IdentifierKind, str]
 _BATCH = 5000
+_MOST_TEXTS = 10_000
+"""Texts of shops kept to be shared by their resources, which come one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +182,29 @@ def iter_listed(session: Session) -> Iterator[Resource]:
     rows = select(ResourceRow.kind, ResourceRow.value, ResourceRow.shop_id, ShopRow.name, ResourceRow.status, ResourceRow.state)
     rows = rows.join(ShopRow, ShopRow.id == ResourceRow.shop_id).where(ResourceRow.state != ResourceState.REJECTED)
     rows = rows.order_by(ResourceRow.shop_id, ResourceRow.kind, ResourceRow.value)
+    held: dict[str, str] = {}
     for kind_name, value, shop_id, name, status, state in session.execute(rows.execution_options(yield_per=_BATCH)):
         kind = IdentifierKind(kind_name)
+        if len(held) > _MOST_TEXTS:
+            held.clear()
+        # One text for all resources of a shop: the rows of a million have a text of their own in each.
+        shop, called, said = (
+            held.setdefault(text, text) for text in (str(shop_id), name, status if state == ResourceState.IDENTIFIED else state)
+        )
         if not protection.covers(kind, value):
-            yield Resource(kind, value, str(shop_id), name, status if state == ResourceState.IDENTIFIED else state)
+            yield Resource(kind, value, shop, called, said)
 
 
 def load_register(session: Session) -> Shops:
     """The shops of the store as the in-memory register of linking."""
     return Shops(iter_listed(session))
+
+
+def register_version(session: Session) -> tuple[int, int]:
+    """Changes whenever what ``load_register`` gives may have changed: the last of the changes that concern shops."""
+    listed = select(func.count()).select_from(ResourceRow).where(ResourceRow.shop_id.is_not(None))
+    steps = select(func.max(ResourceEventRow.id)).where(ResourceEventRow.to_state != ResourceState.IDENTIFIED)
+    return session.scalar(listed) or 0, session.scalar(steps) or 0
 
 
 def count_by_state(session: Session) -> dict[str, int]:
