@@ -161,7 +161,7 @@ def work(connection: Connection, spec: WorkerSpec) -> None:
     """The main function of a worker process: ``Ready`` or ``Broken``, then a ``Scored`` for every ``Task`` until the end."""
     # Ctrl-C goes to the whole group of processes; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _limit_threads(spec.threads)
+    limit_threads(spec.threads)
     try:
         engine = build_engine(spec.settings, spec.device, spec.threads)
         scorer = PhotoScorer(engine, spec)
@@ -178,7 +178,8 @@ def work(connection: Connection, spec: WorkerSpec) -> None:
         return
 
 
-def _limit_threads(threads: int) -> None:
+def limit_threads(threads: int) -> None:
+    """Bound the processor threads of this process's libraries; 0 leaves them as they are."""
     if threads > 0:
         import cv2
 

@@ -9,12 +9,14 @@ from fastapi import APIRouter, FastAPI
 
 from .. import __version__
 from . import health, logs, problems
+from .api.routers import ROUTERS as api_routers
 from .metrics import Metrics
+from .reports import routes as reports
 from .requests import BodyBounds, RequestFrame
 from .settings import ServiceSettings, load_settings
 from .state import open_state
 
-ROUTERS: tuple[APIRouter, ...] = (health.router,)
+ROUTERS: tuple[APIRouter, ...] = (health.router, reports.router, *api_routers)
 """Every router of the service. A new one is added here and nowhere else."""
 _ABOUT = """Takes in citizens' reports of drug adverts on walls, reads the photos, and says which known shops they lead to.
 A machine reads; a person decides. Send an API key as `Authorization: Bearer …`."""

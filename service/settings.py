@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ..contract import TagtraceError
+from .settings_data import DataSettings
 
 SETTINGS_FILE = "TAGTRACE_SETTINGS"
 DEVELOPMENT_SECRET = "development-only-secret-not-for-production"
@@ -29,7 +30,7 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(DataSettings):
     """Everything that can be set. Sizes are in bytes, times in seconds where the name ends in ``_s``."""
 
     model_config = SettingsConfigDict(env_prefix="TAGTRACE_", extra="ignore", frozen=True)
@@ -73,6 +74,11 @@ class ServiceSettings(BaseSettings):
     checks_at_once: int = Field(default=2, ge=1)
     """Uploads that are unpacked at the same time to be checked; bounds memory."""
 
+    retry_window_s: float = 86_400.0
+    """The same files with the same words from one system within this time are a request sent again."""
+    least_free_bytes: int = 500 * MEGABYTE
+    """With less space left on the disk of the photos, new reports are told to come back later."""
+
     # Access.
     key_rate_per_minute: float = 600.0
     """Requests a minute of one API key, on average."""
@@ -101,8 +107,8 @@ class ServiceSettings(BaseSettings):
     threads: int = Field(default=0, ge=0)
     """Processor threads of the models in one worker; 0: cores divided by workers."""
     reader: str = "tagtrace"
-    together_photos: int = 8
-    """Earlier photos of a cluster that are read together with a new one, at most."""
+    register_refresh_s: float = 30.0
+    """How long a worker links to the register of shops as it knows it before it looks for changes."""
     video_frames: int = 60
     """Frames of a video that are looked at, spread evenly."""
     video_keep: int = 6

@@ -12,6 +12,8 @@ from fastapi import Depends, Request
 from ..linking.store import Store
 from ..linking.store.photos import PhotoFiles
 from .metrics import Metrics
+from .reports.uploads import Gate
+from .reports.writer import IntakeWriter, StoreReporter
 from .settings import ServiceSettings
 
 
@@ -22,14 +24,21 @@ class ServiceState:
     settings: ServiceSettings
     store: Store
     photos: PhotoFiles
+    writer: IntakeWriter
+    gate: Gate
     metrics: Metrics = field(default_factory=Metrics)
 
 
 @contextmanager
 def open_state(settings: ServiceSettings, metrics: Metrics) -> Iterator[ServiceState]:
     """Open what the settings name."""
-    with Store.open(settings.store) as store:
-        yield ServiceState(settings, store, PhotoFiles(settings.photos), metrics)
+    with Store.open(settings.store, durable=True) as store, IntakeWriter(store, settings, reporter_keeper(settings)) as writer:
+        yield ServiceState(settings, store, PhotoFiles(settings.photos), writer, Gate.make(settings), metrics)
+
+
+def reporter_keeper(settings: ServiceSettings) -> StoreReporter | None:
+    """What keeps reporters' names and phones (``store_reporter``); None: they are not kept."""
+    return None
 
 
 def state_of(request: Request) -> ServiceState:

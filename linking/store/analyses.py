@@ -50,6 +50,13 @@ def made_by(analysis: Analysis, settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
+def is_analysed(session: Session, sha256: str, maker: str) -> bool:
+    """Whether a photo was analysed by these makers (``made_by``) without a failure."""
+    rows = select(AnalysisRow.id).join(PhotoRow, PhotoRow.id == AnalysisRow.photo_id)
+    rows = rows.where(PhotoRow.sha256 == sha256, AnalysisRow.made_by == maker, AnalysisRow.failure_code.is_(None))
+    return session.scalar(rows) is not None
+
+
 def put_analysis(
     session: Session,
     analysis: Analysis,

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,15 +47,17 @@ class Store:
         self._readers = sessionmaker(engine.execution_options(**reading), expire_on_commit=False)
 
     @classmethod
-    def open(cls, url: str, *, upgrade: bool = False) -> Store:
+    def open(cls, url: str, *, upgrade: bool = False, durable: bool = False) -> Store:
         """Open the store at a path (``city.db``), ``sqlite:///path`` or ``postgresql://user@host/database``.
 
+        ``durable`` makes SQLite wait for the disk at every commit: a power cut then loses nothing that was acknowledged. Without
+        it the last commits may be lost, and the file stays sound. PostgreSQL has its own setting for this.
         A new SQLite file is set up by itself. Any other store has to have the newest schema already: ``upgrade`` brings it there.
         Raises ``TagtraceError`` when the store cannot be reached, is no store, is older (says how to upgrade) or newer.
         """
         address = _address(url)
         name = address.render_as_string(hide_password=True).removeprefix("sqlite:///")
-        store = cls(_engine(address, name), name)
+        store = cls(_engine(address, name, durable), name)
         try:
             store._prepare(address, upgrade)
         except BaseException:
@@ -164,11 +167,11 @@ def _address(url: str) -> URL:
     raise TagtraceError(f"{address.drivername}: stores lie in SQLite (a path) or PostgreSQL (postgresql://user@host/database)")
 
 
-def _engine(address: URL, name: str) -> Engine:
+def _engine(address: URL, name: str, durable: bool) -> Engine:
     try:
         if address.drivername == "sqlite":
             engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS})
-            event.listen(engine, "connect", _sqlite_connect)
+            event.listen(engine, "connect", partial(_sqlite_connect, synchronous="FULL" if durable else "NORMAL"))
             event.listen(engine, "begin", _sqlite_begin)
             return engine
         return create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 10})
@@ -178,13 +181,13 @@ def _engine(address: URL, name: str) -> Engine:
         ) from error
 
 
-def _sqlite_connect(connection: Any, _record: object) -> None:
+def _sqlite_connect(connection: Any, _record: object, synchronous: str) -> None:
     # The driver would begin transactions late and commit some by itself; here SQLAlchemy says when.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
     cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute(f"PRAGMA synchronous = {synchronous}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
 

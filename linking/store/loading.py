@@ -75,6 +75,13 @@ def latest_analysis(session: Session, sha256: str) -> Analysis | None:
     return None if number is None else load_analysis(session, number)
 
 
+def latest_with_links(session: Session, sha256: str) -> tuple[Analysis, tuple[tuple[Link | None, ...], ...]] | None:
+    """The latest analysis of a photo with its links (see ``load_links``), or None for a photo that has none."""
+    wanted = select(AnalysisRow.id).join(PhotoRow, PhotoRow.id == AnalysisRow.photo_id)
+    number = session.scalar(wanted.where(PhotoRow.sha256 == sha256, AnalysisRow.latest))
+    return None if number is None else (load_analysis(session, number), load_links(session, number))
+
+
 def load_links(session: Session, analysis_id: int) -> tuple[tuple[Link | None, ...], ...]:
     """The links of an analysis: per advert one per identifier, None where an identifier was not linked yet."""
     rows = select(AdvertRow.number, LinkRow, ResourceRow, ShopRow.name).select_from(IdentifierRow)

@@ -45,6 +45,7 @@ class PhotoFiles:
             if self._local:
                 _write_synced(Path(part), data)
                 Path(part).replace(path)
+                _sync_folders(Path(path), Path(self._root))
             else:
                 self._files.pipe_file(part, data)
                 self._files.mv(part, path)
@@ -89,3 +90,15 @@ def _write_synced(path: Path, data: bytes) -> None:
         file.flush()
         # On the disk before it gets its name: a power cut leaves no empty file under the name of a photo.
         os.fsync(file.fileno())
+
+
+def _sync_folders(path: Path, root: Path) -> None:
+    """Put the name of a new file on the disk, and the names of the folders that may have been made for it."""
+    for folder in path.parents:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if folder == root:
+            return

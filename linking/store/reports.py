@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from ...contract import TagtraceError
-from .audit import actor_of, note
+from .audit import ACTOR, actor_of, note
 from .cluster_tables import BundleRow, SightingRow
 from .jobs import JobKind, add_job
 from .report_tables import ReportContactRow, ReportEventRow, ReportPhotoRow, ReportRequestRow, ReportRow, WebhookRow
@@ -54,7 +54,7 @@ class NewFile:
 
 @dataclass(frozen=True, slots=True)
 class NewReport:
-    """What was sent in. ``keys`` are what a repeated request is known by: its idempotency key, its content; ``digest`` its content."""
+    """What was sent in. A repeated request is known by its ``idempotency_key`` or by ``digest``, a SHA-256 over its content."""
 
     owner: str
     source: str
@@ -71,6 +71,8 @@ class NewReport:
     digest: str = ""
     priority: int = 0
     photo_place: str = ""
+    """Where the bytes of its files lie (``PhotoFiles.url``)."""
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ def accept(session: Session, report: NewReport, now: datetime, retry_window: tim
     The same key of an owner always means the same report. The same files with the same words from one owner within
     ``retry_window`` are a request sent again.
     """
+    if report.actor:
+        session.info[ACTOR] = report.actor
     keys = _keys(report)
     _queue_up(session, report.owner, keys)
     rows = select(ReportRequestRow).where(ReportRequestRow.owner == report.owner, ReportRequestRow.key.in_(keys))

@@ -1,0 +1,1 @@
+"""Jobs: worker processes that read the photos of reports."""
