@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session, aliased
@@ -80,7 +81,7 @@ def _beside(
     return {payload: {contact: frozenset(photos) for contact, photos in shown.items()} for payload, shown in found.items()}
 
 
-def _shown_with(payloads: Sequence[str], settings: PriorSettings) -> Select[tuple[str, str, str, list[object], str]]:
+def _shown_with(payloads: Sequence[str], settings: PriorSettings) -> Select[Any]:
     code = aliased(CodeRow)
     return (
         select(code.payload, IdentifierRow.kind, IdentifierRow.value, IdentifierRow.flags, PhotoRow.sha256)

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from ..shelf import LOOSE
 from ..sightings import ClusterSettings, Contact, Key
 from ..stencils import StencilSettings, same_lettering
 from . import audit
@@ -35,6 +34,8 @@ from .upserts import insert_missing
 
 T = TypeVar("T")
 _BATCH = 50
+_NOWHERE = 0
+"""Stands for the place of a sighting that has none (``cluster_rows.slot``)."""
 _MOST_IN = 500
 """Most values in one IN list."""
 
@@ -143,7 +144,7 @@ class _Look:
     def _clusters(self, looks: Collection[Contact], own: str) -> list[str]:
         """Other clusters that show one of the looks: one of each known stencil, and the newest without one."""
         walls = [rows.wall(look) for look in looks]
-        slots = [rows.slot(look, LOOSE) for look in looks]
+        slots = [rows.slot(look, _NOWHERE) for look in looks]
         shown = select(BundleRow.cluster, func.max(SightingRow.id)).select_from(SightingLookRow)
         shown = shown.join(SightingRow, SightingRow.id == SightingLookRow.sighting).join(
             BundleRow, BundleRow.id == SightingRow.bundle
