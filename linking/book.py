@@ -17,7 +17,7 @@ from .bundles import Rule, bundle
 from .joining import compare, is_again, is_copy, joins_in_doubt
 from .ledger import Event, EventKind, LedgerState, pair
 from .settling import Change, Part, settle
-from .shelf import ANYWHERE, LOOSE, Bundle, Cluster, Facts, PaintState, Record, Shelf, Target
+from .shelf import Bundle, Cluster, Facts, PaintState, Record, Shelf, Target
 from .sightings import (
     ClusterSettings,
     ContactEvidence,
@@ -173,10 +173,10 @@ class Book:
         """The known sightings whose words or pictures may be worth comparing, as ``bundles`` has them."""
         found: list[Record] = []
         if item.spot is None:
-            found += self.shelf.hinted(item.hints, (ANYWHERE,)) if item.hints else []
+            found += self.shelf.hinted(item) if item.hints else []
         elif item.comparable:
             found += self.shelf.comparable(item.spot, self.settings.near_m, unclear=item.clear)
-            found += self.shelf.hinted(item.hints, (LOOSE, *areas_around(item.spot))) if item.hints else []
+            found += self.shelf.hinted(item) if item.hints else []
         return [record for record in {r.key: r for r in found}.values() if record.key != item.key]
 
     def _arrive(self, item: Traced, change: Change) -> None:

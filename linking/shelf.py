@@ -16,10 +16,21 @@ from enum import StrEnum
 from .bundles import Rule
 from .ledger import Event, pair
 from .pictures import hash_bands, near_bands
-from .sightings import Contact, ContactEvidence, Key, Overpaint, Sighting, Spot, Traced, areas_around, metres
-
-LOOSE, ANYWHERE = 0, 1
-"""Instead of a coarse cell: where hints are looked up of sightings without a place, and of all."""
+from .sightings import (
+    ANYWHERE,
+    LOOSE,
+    Contact,
+    ContactEvidence,
+    Key,
+    Overpaint,
+    Sighting,
+    Spot,
+    Traced,
+    areas_around,
+    hint_places,
+    told_by_place,
+    within,
+)
 
 
 class Target(StrEnum):
@@ -239,17 +250,19 @@ class Shelf:
         return sorted(found.values(), key=_by_number)
 
     def comparable(self, spot: Spot, near_m: float, *, unclear: bool) -> list[Record]:
-        """Placed records within so many metres that have words or picture features, by number; ``unclear``: only those without a
-        clear contact. Spare ones are among them."""
+        """Placed records within so many metres that have words or pictures; ``unclear``: only those without a clear contact."""
         self._fetch_comparable(spot, near_m, unclear)
-        found = (r for area in areas_around(spot) for r in self._index.comparable.get(area, {}).values())
-        return sorted((r for r in found if not (unclear and r.traced.clear) and is_within(r, spot, near_m)), key=_by_number)
+        there = [r for area in areas_around(spot) for r in self._index.comparable.get(area, {}).values()]
+        return sorted(
+            (r for r in there if within(r.traced.spot, spot, near_m) and not (unclear and r.traced.clear)), key=_by_number
+        )
 
-    def hinted(self, hints: Collection[Contact], where: Collection[int]) -> list[Record]:
-        """Records with picture features that share a hint, in these coarse cells, ``LOOSE`` or ``ANYWHERE``, by number."""
-        self._fetch_hinted(hints, where)
-        found = {r.key: r for hint in hints for area in where for r in self._index.hinted.get((hint, area), {}).values()}
-        return sorted(found.values(), key=_by_number)
+    def hinted(self, item: Traced) -> list[Record]:
+        """Records with pictures and a common hint, around a sighting or without a place; all where it has none itself."""
+        self._fetch_hinted(item)
+        asked = [(hint, area) for hint in item.hints for area in hint_places(item)]
+        found = {r.key: r for name in asked for r in self._index.hinted.get(name, {}).values()}
+        return sorted((r for r in found.values() if not told_by_place(item, r.traced)), key=_by_number)
 
     def complete(self, records: Collection[Record]) -> None:
         """Bring in the words and picture features of records where they were left out."""
@@ -371,7 +384,7 @@ class Shelf:
     def _fetch_near(self, looks: Collection[Contact], areas: Collection[int]) -> None: ...
     def _fetch_copies(self, value: int, bits: int) -> None: ...
     def _fetch_comparable(self, spot: Spot, near_m: float, unclear: bool) -> None: ...
-    def _fetch_hinted(self, hints: Collection[Contact], where: Collection[int]) -> None: ...
+    def _fetch_hinted(self, item: Traced) -> None: ...
     def _fetch_features(self, records: Collection[Record]) -> None: ...
     def _fetch_walls(self, look: Contact) -> bool:
         """Bring in more placed records that show a look; False when there are no more."""
@@ -383,12 +396,6 @@ class Shelf:
     def _fetch_component(self, component: int) -> None: ...
     def _fetch_bundles_of(self, cluster: str) -> None: ...
     def _fetch_rules(self, keys: Collection[Key]) -> None: ...
-
-
-def is_within(record: Record, spot: Spot, near_m: float) -> bool:
-    """Whether a record is placed within so many metres of a spot."""
-    apart = metres(record.traced.spot, spot)
-    return apart is not None and apart <= near_m
 
 
 def _by_number(record: Record) -> int:

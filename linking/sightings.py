@@ -21,6 +21,8 @@ from .wording import Spelt
 Contact = tuple[IdentifierKind, str]
 Key = tuple[str, int]
 """Identity of a sighting: the SHA-256 of the photo and the number of the advert in it."""
+LOOSE, ANYWHERE = 0, 1
+"""Instead of a coarse cell: where hints are looked up of sightings without a place, and of all."""
 HINT = 5
 """Characters of the beginning and of the end of a contact by which pictures worth comparing are found."""
 
@@ -237,8 +239,13 @@ def distance_m(a: Sighting, b: Sighting) -> float | None:
 
 def near(a: Traced, b: Traced, settings: ClusterSettings) -> bool:
     """Whether both places are known and close enough for one advert."""
-    apart = metres(a.spot, b.spot)
-    return apart is not None and apart <= settings.near_m
+    return within(a.spot, b.spot, settings.near_m)
+
+
+def within(a: Spot | None, b: Spot | None, near_m: float) -> bool:
+    """Whether both places are known, and at most so many metres apart."""
+    apart = metres(a, b)
+    return apart is not None and apart <= near_m
 
 
 @lru_cache(maxsize=65536)
@@ -257,6 +264,16 @@ def related(a: ContactEvidence, b: ContactEvidence) -> bool:
 def strangers(a: ContactEvidence, b: ContactEvidence) -> bool:
     """Whether both show contacts, and none in common."""
     return bool(a.contacts) and bool(b.contacts) and not related(a, b)
+
+
+def hint_places(item: Traced) -> tuple[int, ...]:
+    """Where hints of a sighting are looked up: coarse cells, ``LOOSE``, ``ANYWHERE``."""
+    return (ANYWHERE,) if item.spot is None else (LOOSE, *areas_around(item.spot))
+
+
+def told_by_place(a: Traced, b: Traced) -> bool:
+    """Whether contact and place tell already that two sightings are one, or are not."""
+    return a.spot is not None and b.spot is not None and related(a.evidence, b.evidence)
 
 
 def overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:

@@ -15,8 +15,8 @@ from ..bundles import Rule
 from ..features import AdvertFeatures
 from ..ledger import Event, EventKind
 from ..pictures import hash_bands
-from ..shelf import ANYWHERE, LOOSE, Bundle, Cluster, Facts, PaintState, Record, Target
-from ..sightings import ClusterSettings, Contact, ContactEvidence, Key, Overpaint, Sighting, Traced, trace
+from ..shelf import Bundle, Cluster, Facts, PaintState, Record, Target
+from ..sightings import ANYWHERE, LOOSE, ClusterSettings, Contact, ContactEvidence, Key, Overpaint, Sighting, Traced, trace
 
 FACTS = ("first_seen", "last_seen", "first_covered", "last_covered", "last_fresh")
 _SIGN = 1 << 63

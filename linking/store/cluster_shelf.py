@@ -17,8 +17,21 @@ from sqlalchemy.orm import Session
 
 from ..bundles import Rule
 from ..pictures import near_bands
-from ..shelf import ANYWHERE, LOOSE, Record, Shelf, Target, is_within
-from ..sightings import ClusterSettings, Contact, ContactEvidence, Key, Sighting, Spot, areas_around, trace
+from ..shelf import Record, Shelf, Target
+from ..sightings import (
+    ClusterSettings,
+    Contact,
+    ContactEvidence,
+    Key,
+    Sighting,
+    Spot,
+    Traced,
+    areas_around,
+    hint_places,
+    told_by_place,
+    trace,
+    within,
+)
 from . import cluster_rows as rows
 from .cluster_tables import (
     BundleRow,
@@ -99,13 +112,12 @@ class SqlShelf(Shelf):
         self._bring_keys([item.key for item in items])
         fresh = [item for item in items if item.key not in self.records]
         slots = {rows.slot(look, 0) for item in fresh for look in item.evidence.looks}
-        hints = {rows.hint_slot(hint, LOOSE if item.spot else ANYWHERE) for item in fresh for hint in item.hints}
+        hints = {rows.hint_slot(hint, area) for item in fresh for hint in item.hints for area in hint_places(item)}
         unclear: set[int] = set()
         for item in fresh:
             if item.spot is not None:
                 areas = areas_around(item.spot)
                 slots |= {rows.slot(look, area) for look in item.evidence.looks for area in areas}
-                hints |= {rows.hint_slot(hint, area) for hint in item.hints for area in areas}
                 if item.comparable and item.clear:
                     unclear.update(areas)
         self._bring_slots(slots)
@@ -237,12 +249,13 @@ class SqlShelf(Shelf):
         self._bring_comparable(areas, 2 if unclear else 1)
         there = [record for area in areas for record in self._around.get(area, {}).values()]
         # Pictures are large, so only those near enough are brought in.
-        self._fetch_features([record for record in there if is_within(record, spot, near_m)])
+        self._fetch_features([record for record in there if within(record.traced.spot, spot, near_m)])
 
-    def _fetch_hinted(self, hints: Collection[Contact], where: Collection[int]) -> None:
-        slots = [rows.hint_slot(hint, area) for hint in hints for area in where]
+    def _fetch_hinted(self, item: Traced) -> None:
+        slots = [rows.hint_slot(hint, area) for hint in item.hints for area in hint_places(item)]
         self._bring_hints(slots)
-        self._fetch_features([record for slot in slots for record in self._hinted.get(slot, ())])
+        found = (record for slot in slots for record in self._hinted.get(slot, ()))
+        self._fetch_features([record for record in found if not told_by_place(item, record.traced)])
 
     def _fetch_features(self, records: Collection[Record]) -> None:
         stored = {r.number: r for r in records if r.key in self.stored and not r.traced.comparable}
