@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,25 @@ def test_links_follow_the_register(tmp_path: Path, store_url: str) -> None:
         done = link_again(store)
         assert (done.photos, done.changed, done.outcomes[Outcome.SAME]) == (1, 1, 1)
         assert link_again(store).changed == 0
+
+
+def test_a_run_counts_what_earlier_runs_saw(tmp_path: Path, store_url: str) -> None:
+    (tmp_path / "shops.csv").write_text("shop_id,shop_name,kind,value\nA,Тұлпар,telegram,tulpar_kz1\n", "utf-8")
+    paint(tmp_path / "june", "a.png", TULPAR, 1)
+    paint(tmp_path / "july", "b.png", TULPAR, 2)
+    paint(tmp_path / "july", "c.png", TULPAR, 3)
+    with Store.open(store_url, upgrade=True) as store:
+        import_shop_list(store, tmp_path / "shops.csv")
+    steps = {}
+    for photos in ("june", "july"):
+        score(tmp_path, photos, store_url, formats=("results",))
+        lines = (tmp_path / f"out-{photos}" / "results.jsonl").read_text("utf-8").splitlines()
+        for record in map(json.loads, lines):
+            evidence = record["adverts"][0]["identifiers"][0]["link"]["evidence"]
+            steps[record["file"]] = {step["name"]: step["text"] for step in evidence}
+    # One place, one cluster: the photo of June speaks for those of July, and these not for each other.
+    assert "same cluster" not in steps["a.png"]
+    assert steps["b.png"]["same cluster"] == steps["c.png"]["same cluster"] == "another photo of this advert shows it"
 
 
 def test_a_shop_list_and_a_store_are_not_mixed(tmp_path: Path) -> None:
