@@ -96,6 +96,10 @@ COMMANDS: dict[str, Lazy] = {
     "keys create": Lazy("service.commands", "create_key", "Make an API key and show it, once.", "serve"),
     "keys list": Lazy("service.commands", "list_keys", "List the API keys of a store.", "serve"),
     "keys revoke": Lazy("service.commands", "revoke_key", "End an API key at once.", "serve"),
+    "people add": Lazy("service.commands_people", "add", "Add a person who signs in to the service.", "serve"),
+    "people list": Lazy("service.commands_people", "list_people", "List the people who sign in.", "serve"),
+    "people set": Lazy("service.commands_people", "change", "Change a person's roles, or sign them out.", "serve"),
+    "people reset": Lazy("service.commands_people", "reset", "Give a person a new password, shown once.", "serve"),
 }
 """Every command by the words that call it."""
 
@@ -108,6 +112,7 @@ GROUPS = {
     "export": "Write models in the forms of other programs.",
     "clusters": "The clusters of a store: list them, show, merge and split them, check their log.",
     "keys": "API keys of systems that call the service.",
+    "people": "People who sign in to the service.",
     "benchmark": "Measure speed and accuracy, so that anyone can measure again.",
 }
 

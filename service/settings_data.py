@@ -32,8 +32,8 @@ class DataSettings(BaseSettings):
 
     # Personal data.
     vault_keys: SecretStr = SecretStr("")
-    """Keys that encrypt reporters' data: ``name:base64`` of 32 bytes each, separated by commas; the first one encrypts, the others
-    still decrypt. Without one, names and phones of reporters are not kept."""
+    """Keys that encrypt reporters' data: ``name:base64`` of 32 bytes each, separated by commas. The first encrypts, all
+    decrypt. Without one, names and phones of reporters are not kept."""
     picture_px: int = Field(default=1600, ge=64)
     """Longest side of a picture that is shown."""
     crop_px: int = Field(default=960, ge=64)

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from tagtrace.contract import TagtraceError
 from tagtrace.linking.store import Store
 from tagtrace.linking.store import keys as key_rows
-from tagtrace.service.access import Allow, Public, Scope, keys
+from tagtrace.service.access import Allow, Public, Scope, SignIn, keys
 from tagtrace.service.app import ROUTERS, create_app
 from tagtrace.service.settings import load_settings
 
@@ -57,7 +57,9 @@ def test_every_route_says_who_may_call_it() -> None:
     for route in routes:
         marks = [call for call in dependencies(route.dependant) if isinstance(call, Allow | Public)]
         assert len(marks) == 1, f"{route.methods} {route.path}: one allow(...) or PUBLIC"
-        if isinstance(marks[0], Public):
+        if isinstance(marks[0], SignIn):
+            assert (route.path, route.methods) == ("/v1/session", {"POST"})
+        elif isinstance(marks[0], Public):
             assert route.methods == {"GET"}, f"{route.path}: what anybody may call changes nothing"
         else:
             assert marks[0].roles or marks[0].scopes, f"{route.path}: nobody may call it"

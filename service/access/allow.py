@@ -1,4 +1,5 @@
-"""One place that says who may call what: ``allow(Role.EXPERT, Scope.REPORTS_READ)`` as dependency of a route.
+"""One place that says who may call what: ``allow(Role.EXPERT, Scope.REPORTS_READ)`` as dependency of a route. What a
+session changes needs its CSRF token, too.
 
 Every route has one ``Allow`` or is ``PUBLIC``; a test goes through all routes and sees to it.
 """
@@ -13,11 +14,11 @@ from starlette.concurrency import run_in_threadpool
 
 from ..problems import ProblemError
 from ..state import state_of
-from . import keys
+from . import csrf, keys, sessions
 from .roles import Principal, Role, Scope
 
 _BEARER = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="An API key: tt_…")
-AUTHENTICATORS = [keys.authenticate]
+AUTHENTICATORS = [keys.authenticate, sessions.authenticate]
 """Ask in turn who is calling: each takes request and credentials, and gives a ``Principal``, or None when it does not know.
 
 An authenticator raises ``ProblemError`` (401, 403, 429) for credentials that are its own and wrong. They run in a thread.
@@ -44,11 +45,12 @@ class Allow:
         if not (self.roles & principal.roles or self.scopes & principal.scopes):
             wanted = ", ".join(sorted(str(item) for item in (*self.roles, *self.scopes)))
             raise ProblemError(403, f"This needs one of: {wanted}.", "forbidden")
+        await csrf.check(request, state_of(request).settings)
         return principal
 
 
 class Public:
-    """Marks a route that anybody may call."""
+    """Marks a route that anybody may call; but for ``SIGN_IN`` such a route changes nothing."""
 
     def __call__(self) -> None:
         """Let everybody through."""
@@ -59,7 +61,12 @@ def allow(*permitted: Role | Scope) -> Any:
     return Depends(Allow(*permitted))
 
 
+class SignIn(Public):
+    """Marks the routes that begin a session."""
+
+
 PUBLIC = Depends(Public())
+SIGN_IN = Depends(SignIn())
 
 
 def authenticate(request: Request, bearer: str | None) -> Principal | None:
