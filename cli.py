@@ -93,6 +93,7 @@ COMMANDS: dict[str, Lazy] = {
         "training.commands_benchmark_register", "register", "Measure the look-up of known contacts in a register of any size."
     ),
     "serve": Lazy("service.commands", "serve", "Serve the API for the intake system and the review desk.", "serve"),
+    "work": Lazy("service.commands", "work", "Read the photos of reports that the service took in.", "serve"),
     "keys create": Lazy("service.commands", "create_key", "Make an API key and show it, once.", "serve"),
     "keys list": Lazy("service.commands", "list_keys", "List the API keys of a store.", "serve"),
     "keys revoke": Lazy("service.commands", "revoke_key", "End an API key at once.", "serve"),

@@ -8,15 +8,27 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 
 from .. import __version__
-from . import health, logs, problems
+from . import analyse, health, logs, problems, tracks
 from .api.routers import ROUTERS as api_routers
+from .jobs import routes as jobs
 from .metrics import Metrics
+from .reports import bulk
 from .reports import routes as reports
 from .requests import BodyBounds, RequestFrame
 from .settings import ServiceSettings, load_settings
 from .state import open_state
+from .webhooks import routes as webhooks
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, reports.router, *api_routers)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    reports.router,
+    bulk.router,
+    analyse.router,
+    tracks.router,
+    jobs.router,
+    webhooks.router,
+    *api_routers,
+)
 """Every router of the service. A new one is added here and nowhere else."""
 _ABOUT = """Takes in citizens' reports of drug adverts on walls, reads the photos, and says which known shops they lead to.
 A machine reads; a person decides. Send an API key as `Authorization: Bearer …`."""

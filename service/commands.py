@@ -33,6 +33,25 @@ def serve(
     run(load_settings(**{name: value for name, value in given.items() if value is not None}))
 
 
+def work(
+    workers: Annotated[int, typer.Option(help="Worker processes.")] = 1,
+    store: Annotated[str | None, typer.Option(help=_STORE_HELP)] = None,
+    photos: Annotated[str | None, typer.Option(help="Folder, or URL of fsspec, for photos as received.")] = None,
+    development: Annotated[bool, typer.Option("--development", help="Accept settings that are unsafe elsewhere.")] = False,
+) -> None:
+    """Read the photos of reports that others take in, and send webhooks; on as many machines as there is work for.
+
+    Example: tagtrace work --store postgresql://user@host/city --workers 4
+    """
+    from .run import work as run
+    from .settings import load_settings
+
+    given: dict[str, Any] = {"store": store, "photos": photos}
+    if development:
+        given["environment"] = "development"
+    run(load_settings(**{name: value for name, value in given.items() if value is not None}), workers)
+
+
 def create_key(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     owner: Annotated[str, typer.Option(help="The system it belongs to: keys of one owner see the same reports.")],

@@ -1,11 +1,19 @@
-"""Running the service in the foreground: the web server, and the workers that it starts."""
+"""Running the service in the foreground: the web server, the workers that it starts, and the sending of webhooks."""
 
 from __future__ import annotations
 
+import signal
+from contextlib import ExitStack
+
 import uvicorn
 
+from ..linking.store import Store
+from . import logs
 from .app import create_app
+from .jobs.supervisor import Supervisor
 from .settings import ServiceSettings, load_settings
+from .slow import protocol
+from .webhooks.deliver import Deliverer
 
 STOP_S = 20
 """Time that requests have to end when the service is stopped."""
@@ -14,7 +22,24 @@ STOP_S = 20
 def serve(settings: ServiceSettings | None = None) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     chosen = settings or load_settings()
-    uvicorn.Server(server_config(chosen)).run()
+    server = uvicorn.Server(server_config(chosen))
+    with ExitStack() as opened:
+        store = opened.enter_context(Store.open(chosen.store, durable=True))
+        opened.enter_context(Supervisor(chosen, chosen.workers))
+        opened.enter_context(Deliverer(chosen, store))
+        server.run()
+
+
+def work(settings: ServiceSettings, workers: int) -> None:
+    """Only read what others take in, and send webhooks, until Ctrl-C or SIGTERM."""
+    logs.configure(settings.log_level, pretty=settings.development)
+    with ExitStack() as opened:
+        store = opened.enter_context(Store.open(settings.store, durable=True))
+        supervisor = opened.enter_context(Supervisor(settings, workers))
+        opened.enter_context(Deliverer(settings, store))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: supervisor.stop())
+        supervisor.wait()
 
 
 def server_config(settings: ServiceSettings) -> uvicorn.Config:
@@ -23,6 +48,7 @@ def server_config(settings: ServiceSettings) -> uvicorn.Config:
         create_app(settings),
         host=settings.host,
         port=settings.port,
+        http=protocol(settings.header_timeout_s),
         log_config=None,
         access_log=False,
         server_header=False,

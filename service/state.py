@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,9 @@ from fastapi import Depends, Request
 
 from ..linking.store import Store
 from ..linking.store.photos import PhotoFiles
+from .analyser import Analyser
 from .metrics import Metrics
+from .rate import RateLimit
 from .reports.uploads import Gate
 from .reports.writer import IntakeWriter, StoreReporter
 from .settings import ServiceSettings
@@ -26,6 +29,9 @@ class ServiceState:
     photos: PhotoFiles
     writer: IntakeWriter
     gate: Gate
+    key_rate: RateLimit
+    analyser: Analyser
+    analysing: asyncio.Semaphore
     metrics: Metrics = field(default_factory=Metrics)
 
 
@@ -33,7 +39,18 @@ class ServiceState:
 def open_state(settings: ServiceSettings, metrics: Metrics) -> Iterator[ServiceState]:
     """Open what the settings name."""
     with Store.open(settings.store, durable=True) as store, IntakeWriter(store, settings, reporter_keeper(settings)) as writer:
-        yield ServiceState(settings, store, PhotoFiles(settings.photos), writer, Gate.make(settings), metrics)
+        metrics.watch(store)
+        yield ServiceState(
+            settings=settings,
+            store=store,
+            photos=PhotoFiles(settings.photos),
+            writer=writer,
+            gate=Gate.make(settings),
+            key_rate=RateLimit(settings.key_rate_per_minute, settings.key_burst),
+            analyser=Analyser(settings, store),
+            analysing=asyncio.Semaphore(settings.analyse_at_once),
+            metrics=metrics,
+        )
 
 
 def reporter_keeper(settings: ServiceSettings) -> StoreReporter | None:

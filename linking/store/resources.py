@@ -124,6 +124,11 @@ def set_state(
         )
     )
     note(session, "resource.state", what, {"from": old, "to": state, "basis": basis, "order": order_number})
+    session.flush()
+    # Here, because tracks know resources.
+    from .tracks import follow_resource
+
+    follow_resource(session, kind, value, datetime.now(UTC))
     return old
 
 

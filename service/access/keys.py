@@ -62,6 +62,7 @@ def authenticate(state: ServiceState, request: Request, bearer: str | None) -> P
         raise _refused("This API key has expired; ask for a new one.")
     if key.used_at is None or (now - key.used_at).total_seconds() > _USED_EVERY_S:
         state.store.write(lambda session: rows.mark_used(session, key.id, now), f"key {key.id}")
+    state.key_rate.spend(key.id)
     known = {str(scope) for scope in Scope}
     return Principal(Caller.KEY, key.id, key.owner, scopes=frozenset(Scope(name) for name in key.scopes if name in known))
 
