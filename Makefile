@@ -9,6 +9,7 @@ PYTHON ?= python3
 export TAGTRACE_VENV ?= $(CURDIR)/.venv
 BIN := $(TAGTRACE_VENV)/bin
 DEMO := build/demo
+SERVICE := data/service
 INSTALLED := build/installed
 PYTEST_ARGS ?=
 # Nothing is downloaded or reported once the set-up is done, by no library.
@@ -16,7 +17,7 @@ export YOLO_OFFLINE := true
 export YOLO_AUTOINSTALL := false
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help setup setup-base demo test check lint format installed types imports pytest slow peers lock lock-upgrade wheel clean
+.PHONY: help setup setup-base demo serve test check lint format installed types imports pytest slow peers lock lock-upgrade wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,16 @@ demo: setup-base ## Score the sample photos and say where the report lies
 	@$(BIN)/tagtrace score datasets/sample/photos --shops datasets/sample/registry.csv --out $(DEMO)
 	@test -s $(DEMO)/report.html
 	@echo "The report: file://$(CURDIR)/$(DEMO)/report.html"
+
+serve: setup ## Run the service on SQLite with the sample register, and say where the desk is
+	@mkdir -p $(SERVICE)
+	@test -e $(SERVICE)/city.db || { \
+	  $(BIN)/tagtrace db upgrade --store $(SERVICE)/city.db && \
+	  $(BIN)/tagtrace shops import datasets/sample/registry.csv --store $(SERVICE)/city.db; }
+	@$(BIN)/tagtrace db upgrade --store $(SERVICE)/city.db >/dev/null
+	@echo "The review desk: http://127.0.0.1:8000/desk   (sign in with: $(BIN)/tagtrace people add --help)"
+	@echo "The API: http://127.0.0.1:8000/openapi.json   (a key: $(BIN)/tagtrace keys create --help; --store $(SERVICE)/city.db)"
+	@$(BIN)/tagtrace serve --store $(SERVICE)/city.db --photos $(SERVICE)/photos --development
 
 test: setup ## Everything that has to pass: style, layers, types, tests
 	@tools/system_packages.sh chromium postgresql

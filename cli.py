@@ -89,6 +89,9 @@ COMMANDS: dict[str, Lazy] = {
     "benchmark readers": Lazy(
         "training.commands_benchmark", "readers", "Measure speed, memory and accuracy of readers on the same photos.", "peers"
     ),
+    "benchmark service": Lazy(
+        "training.commands_benchmark_service", "service", "Measure the service under load, and under kill -9.", "serve"
+    ),
     "benchmark register": Lazy(
         "training.commands_benchmark_register", "register", "Measure the look-up of known contacts in a register of any size."
     ),

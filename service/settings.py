@@ -80,6 +80,8 @@ class ServiceSettings(DataSettings):
     """With less space left on the disk of the photos, new reports are told to come back later."""
 
     # Access.
+    key_known_s: float = 1.0
+    """How long a key that was looked up is known without another look; a revoked key ends within this time."""
     key_rate_per_minute: float = 600.0
     """Requests a minute of one API key, on average."""
     key_burst: int = 120

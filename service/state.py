@@ -11,7 +11,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from ..linking.store import Store
+from ..linking.store.keys import Key
 from ..linking.store.photos import PhotoFiles
+from . import vault
 from .analyser import Analyser
 from .metrics import Metrics
 from .rate import RateLimit
@@ -33,6 +35,8 @@ class ServiceState:
     analyser: Analyser
     analysing: asyncio.Semaphore
     metrics: Metrics = field(default_factory=Metrics)
+    known_keys: dict[str, tuple[float, Key]] = field(default_factory=dict)
+    """Keys by id, with the monotonic time until which they need no other look."""
 
 
 @contextmanager
@@ -55,7 +59,7 @@ def open_state(settings: ServiceSettings, metrics: Metrics) -> Iterator[ServiceS
 
 def reporter_keeper(settings: ServiceSettings) -> StoreReporter | None:
     """What keeps reporters' names and phones (``store_reporter``); None: they are not kept."""
-    return None
+    return vault.keeper(settings)
 
 
 def state_of(request: Request) -> ServiceState:

@@ -4,7 +4,8 @@ Usage: python tools/lock.py [--upgrade]
 
 - ``requirements.lock``    every extra, for every platform and every Python from 3.11 on
 - ``locks/base.txt``       what scoring needs (``make demo``)
-- ``locks/test.txt``       what the tests need: ``train``, ``peers``, ``heif``, ``postgres`` and ``dev`` (``make test``)
+- ``locks/serve.txt``      what the service needs (``Dockerfile``)
+- ``locks/test.txt``       what the tests need: all extras but ``openvino`` and ``ray`` (``make test``)
 - ``locks/installer.txt``  the installer itself
 
 The parts agree with the whole because they are resolved under its versions. Versions stay as they are unless ``--upgrade`` is
@@ -23,7 +24,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WHOLE = ROOT / "requirements.lock"
-PARTS = {"base.txt": (), "test.txt": ("train", "peers", "heif", "postgres", "dev")}
+PARTS = {
+    "base.txt": (),
+    "serve.txt": ("serve", "video", "heif", "postgres"),
+    "test.txt": ("train", "peers", "heif", "postgres", "serve", "video", "dev"),
+}
 INSTALLER = "uv>=0.5"
 LOWEST_PYTHON = "3.11"
 

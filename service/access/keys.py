@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -68,8 +69,14 @@ def authenticate(state: ServiceState, request: Request, bearer: str | None) -> P
 
 
 def _find(state: ServiceState, number: str) -> rows.Key | None:
+    until, held = state.known_keys.get(number, (0.0, None))
+    if held is not None and time.monotonic() < until:
+        return held
     with state.store.read() as session:
-        return rows.find_key(session, number)
+        found = rows.find_key(session, number)
+    if found is not None:
+        state.known_keys[number] = (time.monotonic() + state.settings.key_known_s, found)
+    return found
 
 
 def _digest(secret: str) -> str:
