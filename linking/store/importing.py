@@ -28,7 +28,7 @@ from .audit import actor_of, note
 from .database import Store
 from .protection import Protection, load_protection
 from .tables import ResourceEventRow, ResourceRow, ShopRow
-from .upserts import hold, insert_many, insert_missing, is_one_of
+from .upserts import count_rows, hold, insert_many, insert_missing, is_one_of
 
 _BATCH = 5000
 _STATES = frozenset(ResourceState)
@@ -83,12 +83,16 @@ def _take_in(session: Session, path: Path, spool: IO[bytes], report: ImportRepor
     hold(session, ResourceRow, ShopRow)
     before = session.scalar(select(func.max(ResourceRow.id))) or 0
     spool.seek(0)
+    counted = _BATCH
     while True:
         try:
             batch: list[ListedRow] = pickle.load(spool)
         except EOFError:
             break
         _take_batch(session, batch, report, reject)
+        if report.new >= counted:
+            count_rows(session, ResourceRow, ShopRow)
+            counted = 2 * report.new + _BATCH
     first = select(
         ResourceRow.id,
         ResourceRow.state,

@@ -45,6 +45,14 @@ def is_one_of(session: Session, column: InstrumentedAttribute[Any], values: Coll
     return column.in_(values)
 
 
+def count_rows(session: Session, *tables: type[DeclarativeBase]) -> None:
+    """Let PostgreSQL count tables that a transaction fills. It plans by what it counted last, and would take a table that was
+    empty when the transaction began for a small one, whose rows it looks at one by one."""
+    if session.get_bind().dialect.name == "postgresql":
+        for table in tables:
+            session.execute(text(f"ANALYZE {table.__tablename__}"))
+
+
 def hold(session: Session, *tables: type[DeclarativeBase]) -> None:
     """Keep all others from writing to tables until the transaction ends; reading goes on. In SQLite a writer is alone anyway."""
     if session.get_bind().dialect.name == "postgresql":
