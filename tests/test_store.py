@@ -15,7 +15,9 @@ from tagtrace.linking.store import Store, audit, protection, schema
 from tagtrace.linking.store import cluster_tables as _cluster_tables  # noqa: F401 (declares its tables)
 from tagtrace.linking.store import keys as _keys  # noqa: F401 (declares its tables)
 from tagtrace.linking.store import people as _people  # noqa: F401 (declares its tables)
+from tagtrace.linking.store import proposals as _proposals  # noqa: F401 (declares its tables)
 from tagtrace.linking.store import report_tables as _report_tables  # noqa: F401 (declares its tables)
+from tagtrace.linking.store import vault as _vault  # noqa: F401 (declares its tables)
 from tagtrace.linking.store.tables import AuditRow, Base, PhotoRow
 
 K = IdentifierKind

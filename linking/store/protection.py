@@ -1,7 +1,8 @@
 """The protected list in the store: the bundled values, and those that people added.
 
 A protected value can never be proposed for blocking. The bundled list is checked as ``inference.identifiers.protected`` does it
-(look-alikes count too), whatever the table holds, so that a row taken away by hand unprotects nothing.
+(look-alikes count too), whatever the table holds, so that a row taken away by hand unprotects nothing. One exact value can be
+taken out of it when two people say so (``proposals``): a name may look like an official one by chance. A shared host never.
 """
 
 from __future__ import annotations
@@ -12,20 +13,31 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 
-from sqlalchemy import delete, insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ForeignKey, String, Text, delete, insert, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ...contract import IdentifierKind, TagtraceError
 from ...inference import identifiers as grammar
 from ...inference.identifiers.fold import skeleton
-from ...inference.identifiers.protected import is_protected
+from ...inference.identifiers.protected import bundled, is_protected
 from ..stems import NAMED_KINDS
 from .audit import actor_of, note
-from .tables import ProtectedRow
+from .tables import Base, ProtectedRow
 
 OFFICIAL_HOST, SHARED_HOST = "official_host", "shared_host"
 KINDS = frozenset({*IdentifierKind, OFFICIAL_HOST, SHARED_HOST})
 _HOSTED = frozenset({IdentifierKind.URL, IdentifierKind.EMAIL, IdentifierKind.JABBER})
+
+
+class UnprotectedRow(Base):
+    """One exact value whose protection two people overrode."""
+
+    __tablename__ = "unprotected"
+
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[str] = mapped_column(Text, primary_key=True)
+    proposal_id: Mapped[int] = mapped_column(ForeignKey("proposals.id"))
+    at: Mapped[datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +48,12 @@ class Protection:
     looks: frozenset[tuple[str, str]] = frozenset()
     official_hosts: frozenset[str] = frozenset()
     shared_hosts: frozenset[str] = frozenset()
+    overridden: frozenset[tuple[str, str]] = frozenset()
 
     def covers(self, kind: IdentifierKind, value: str) -> bool:
         """Whether a canonical value must never be proposed for blocking; look-alikes of names count."""
+        if (kind, value) in self.overridden and not is_shared_host(kind, value):
+            return False
         if is_protected(kind, value) or (kind, value) in self.exact:
             return True
         if kind in NAMED_KINDS and (kind, skeleton(value)) in self.looks:
@@ -53,6 +68,15 @@ class Protection:
         return kind is IdentifierKind.URL and not path and host.lower() in self.shared_hosts
 
 
+def is_shared_host(kind: IdentifierKind, value: str) -> bool:
+    """Whether a value is a host that many share (``t.me``), also spelt otherwise (``t.me/``, ``www.t.me``)."""
+    if kind is not IdentifierKind.URL:
+        return False
+    address = value.lower().partition("://")[2] or value.lower()
+    host, _, path = address.partition("#")[0].partition("?")[0].partition("/")
+    return not path.strip("/") and host.removeprefix("www.").rstrip(".").partition(":")[0] in bundled().shared_hosts
+
+
 def load_protection(session: Session) -> Protection:
     """The protected list as the store has it now."""
     own = [(row.kind, row.value) for row in session.execute(select(ProtectedRow.kind, ProtectedRow.value))]
@@ -61,6 +85,7 @@ def load_protection(session: Session) -> Protection:
         looks=frozenset((kind, skeleton(value)) for kind, value in own if kind in NAMED_KINDS),
         official_hosts=frozenset(value for kind, value in own if kind == OFFICIAL_HOST),
         shared_hosts=frozenset(value for kind, value in own if kind == SHARED_HOST),
+        overridden=frozenset((row.kind, row.value) for row in session.execute(select(UnprotectedRow.kind, UnprotectedRow.value))),
     )
 
 
