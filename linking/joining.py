@@ -85,9 +85,9 @@ def _spelt_alike(a: Traced, b: Traced, settings: ClusterSettings) -> Common | No
     found = common(a.sighting.words, b.sighting.words)
     if found is None or surprise(found.kind, found.value) < settings.telling_nats:
         return None
-    ours, theirs = ([w.forms[0][1] for w in t.sighting.words if w.kind == found.kind] for t in (a, b))
     # A seller's next name differs in a digit: a blurred one in between must not join the two.
-    digits = all(differ_in_digits(x, y) for x in ours for y in theirs)
+    ours, theirs = found.read
+    digits = differ_in_digits(ours, theirs) or differ_in_digits(theirs, ours)
     return found if found.nats >= settings.same_words_nats and not digits else None
 
 

@@ -8,7 +8,7 @@ decides anything; that is the book's work.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -73,11 +73,11 @@ class Facts:
 
     def __or__(self, other: Facts) -> Facts:
         return Facts(
-            _least(self.first_seen, other.first_seen),
-            _most(self.last_seen, other.last_seen),
-            _least(self.first_covered, other.first_covered),
-            _most(self.last_covered, other.last_covered),
-            _most(self.last_fresh, other.last_fresh),
+            _pick(min, self.first_seen, other.first_seen),
+            _pick(max, self.last_seen, other.last_seen),
+            _pick(min, self.first_covered, other.first_covered),
+            _pick(max, self.last_covered, other.last_covered),
+            _pick(max, self.last_fresh, other.last_fresh),
         )
 
     @property
@@ -90,12 +90,8 @@ class Facts:
         return PaintState.BACK_AGAIN
 
 
-def _least(a: datetime | None, b: datetime | None) -> datetime | None:
-    return min((at for at in (a, b) if at is not None), default=None)
-
-
-def _most(a: datetime | None, b: datetime | None) -> datetime | None:
-    return max((at for at in (a, b) if at is not None), default=None)
+def _pick(choose: Callable[..., datetime | None], a: datetime | None, b: datetime | None) -> datetime | None:
+    return choose((at for at in (a, b) if at is not None), default=None)
 
 
 @dataclass(slots=True, eq=False)

@@ -53,11 +53,12 @@ class Spelt:
 @dataclass(frozen=True, slots=True)
 class Common:
     """The text that two photos together find most probable: its value, and what both say of it compared with what each read
-    itself, in nats (0: both read just that)."""
+    itself, in nats (0: both read just that). ``read`` are the values that they read themselves."""
 
     kind: IdentifierKind
     value: str
     nats: float
+    read: tuple[str, str]
 
 
 def spelt(readings: Sequence[Reading]) -> tuple[Spelt, ...]:
@@ -103,7 +104,7 @@ def _core(text: str, item: Found) -> tuple[int, int]:
 def common(a: Sequence[Spelt], b: Sequence[Spelt]) -> Common | None:
     """The contact that two adverts most probably have in common; None where they spell none of one kind. Symmetric."""
     found = [_common(*_ordered(x, y)) for x in a for y in b if x.kind == y.kind]
-    return max(found, key=lambda c: (c.nats, c.kind, c.value), default=None)
+    return max(found, key=lambda c: (c.nats, c.kind, c.value, c.read), default=None)
 
 
 def _ordered(a: Spelt, b: Spelt) -> tuple[Spelt, Spelt]:
@@ -116,7 +117,7 @@ def _common(a: Spelt, b: Spelt) -> Common:
     parts = sorted(values)
     total = _against(a, parts) + _against(b, parts)
     best = int(total.argmax())
-    return Common(a.kind, values[parts[best]], float(total[best]))
+    return Common(a.kind, values[parts[best]], float(total[best]), (a.forms[0][1], b.forms[0][1]))
 
 
 def _against(line: Spelt, parts: Sequence[str]) -> NDArray[np.float64]:
@@ -137,7 +138,7 @@ def _unpacked(packed: bytes) -> LogProbs:
 
 def told_apart(a: Sequence[Spelt], b: Sequence[Spelt], sure: float) -> bool:
     """Whether both show another digit at one place of a contact, each read with at least the confidence ``sure``."""
-    return any(x.kind == y.kind and _other_digit(x, y, sure) for x in a for y in b)
+    return any(x.kind == y.kind and _other_digit(*_ordered(x, y), sure) for x in a for y in b)
 
 
 def _other_digit(a: Spelt, b: Spelt, sure: float) -> bool:

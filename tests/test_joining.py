@@ -82,6 +82,13 @@ def test_a_blurred_digit_joins_no_siblings() -> None:
     assert found[0] == found[2] != found[1]
 
 
+def test_another_contact_beside_it_makes_no_sibling_a_misread() -> None:
+    blurred = spelt([reading("@umit_snow1", {10: {"2": 0.45}}), reading("@berkut")])
+    a, b = seen("a", "umit_snow2", 0.9, words("@umit_snow2")), seen("b", "", 0.0, blurred)
+    assert not joins(trace(a, SETTINGS), trace(b, SETTINGS), SETTINGS)
+    assert not joins(trace(b, SETTINGS), trace(a, SETTINGS), SETTINGS)
+
+
 def test_a_short_or_wholly_blurred_text_joins_nothing() -> None:
     assert not together(seen("a", "abcd", 0.4, words("@abcd")), seen("b", "abce", 0.4, words("@abce", {4: {"d": 0.4}})))
 
@@ -111,7 +118,7 @@ def test_without_a_place_pictures_tell_which_of_two_walls_it_is() -> None:
     assert not together(there, seen("d", "", 0.0, at=None, features=pictured(2)))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(worlds.RANDOMS)
 def test_joining_is_symmetric(rng: random.Random) -> None:
     world = [trace(item, SETTINGS) for item in worlds.random_world(rng, 6)]
