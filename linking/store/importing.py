@@ -28,7 +28,7 @@ from .audit import actor_of, note
 from .database import Store
 from .protection import Protection, load_protection
 from .tables import ResourceEventRow, ResourceRow, ShopRow
-from .upserts import count_rows, hold, insert_many, insert_missing, is_one_of
+from .upserts import count_rows, hold, insert_many, insert_missing, is_one_of, look_up_in_order
 
 _BATCH = 5000
 _STATES = frozenset(ResourceState)
@@ -81,6 +81,7 @@ def _unprotected(rows: Iterator[ListedRow], protection: Protection, reject: Call
 def _take_in(session: Session, path: Path, spool: IO[bytes], report: ImportReport, reject: Callable[[BadRow], None]) -> None:
     # Nobody else adds resources meanwhile: what is looked up here stays so.
     hold(session, ResourceRow, ShopRow)
+    look_up_in_order(session)
     before = session.scalar(select(func.max(ResourceRow.id))) or 0
     spool.seek(0)
     counted = _BATCH
