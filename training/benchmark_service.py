@@ -35,6 +35,9 @@ _START_S = 60.0
 _ANSWER_S = 30.0
 _READ_S = 1_800.0
 _RETRIES = 200
+_READ_BETWEEN = 5
+"""Reports that are read between two kills, if they are within ``_KILL_S`` seconds."""
+_KILL_S = 60.0
 Json = dict[str, object]
 
 
@@ -207,13 +210,16 @@ def kills(folder: Path, reports: int, times: int, workers: int, reader: str) -> 
                 time.sleep(0.3)
 
         sender = threading.Thread(target=lambda: _all(send, range(reports), done))
-        begin = time.perf_counter()
+        begin, rng = time.perf_counter(), random.Random(1)
         sender.start()
         for turn in range(times):
             # Spread over the time in which reports come in: each kill waits for its share of them.
             share = (turn + 0.5) / times * reports
             while sum(map(bool, acknowledged.values())) < share and not done.is_set():
                 time.sleep(0.02)
+            # In the middle of reading, not only of taking in.
+            _wait_read(server, min(reports, _read(server) + _READ_BETWEEN), _KILL_S)
+            time.sleep(rng.uniform(0, 1))
             server.kill()
             server.start()
         sender.join()
@@ -232,14 +238,19 @@ def _all(send: object, numbers: Sequence[int], done: threading.Event) -> None:
     done.set()
 
 
-def _wait_read(server: Server, reports: int) -> int:
-    end, read = time.monotonic() + _READ_S, 0
+def _wait_read(server: Server, reports: int, most_s: float = _READ_S) -> int:
+    """Wait until so many reports are read, and give how many are."""
+    end, read = time.monotonic() + most_s, 0
     while time.monotonic() < end and read < reports:
-        time.sleep(0.5)
-        text = server.request("GET", "/metrics")[1].decode()
-        found = [line for line in text.splitlines() if line.startswith('tagtrace_reports{state="read"}')]
-        read = int(float(found[0].split()[-1])) if found else 0
+        time.sleep(0.2)
+        read = _read(server)
     return read
+
+
+def _read(server: Server) -> int:
+    text = server.request("GET", "/metrics")[1].decode()
+    found = [line for line in text.splitlines() if line.startswith('tagtrace_reports{state="read"}')]
+    return int(float(found[0].split()[-1])) if found else 0
 
 
 def _judge(store: Path, ids: Sequence[str]) -> Json:

@@ -50,7 +50,7 @@ class RetryRule:
 
     def wait(self, attempts: int) -> timedelta:
         """The wait after so many attempts."""
-        return min(self.most, self.first * 2 ** min(max(0, attempts - 1), 30))
+        return min(self.most, self.first * (1 << min(max(0, attempts - 1), 30)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def add_job(session: Session, kind: JobKind, report_id: str, priority: int, now:
     session.execute(insert(JobRow), [{**values, "run_after": now, "worker": "", "error": "", "created_at": now}])
 
 
-def _ready(now: datetime) -> Select[tuple[JobRow]]:
+def _ready(now: datetime) -> Select[JobRow]:
     free = and_(JobRow.state == JobState.WAITING, JobRow.run_after <= now)
     lost = and_(JobRow.state == JobState.RUNNING, JobRow.lease_until < now)
     return select(JobRow).where(or_(free, lost)).order_by(JobRow.priority.desc(), JobRow.id).limit(1)

@@ -82,4 +82,5 @@ def mark_used(session: Session, key_id: str, at: datetime) -> None:
 
 
 def _key(row: ApiKeyRow) -> Key:
-    return Key(**{name: tuple(row.scopes) if name == "scopes" else getattr(row, name) for name in Key.__slots__})
+    scopes, times = tuple(map(str, row.scopes)), (row.created_at, row.expires_at, row.revoked_at, row.used_at)
+    return Key(row.id, row.name, row.owner, row.digest, scopes, *times)

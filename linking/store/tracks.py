@@ -135,7 +135,7 @@ def follow_resource(session: Session, kind: IdentifierKind, value: str, now: dat
     follow(session, sorted(keys), now)
 
 
-def _resource_states(key: Key) -> Select[tuple[str]]:
+def _resource_states(key: Key) -> Select[str]:
     """The states of the resources that an advert's identifiers are, by themselves or by their links."""
     rows = select(ResourceRow.state).select_from(PhotoRow).join(AnalysisRow, AnalysisRow.photo_id == PhotoRow.id)
     rows = rows.join(AdvertRow, AdvertRow.analysis_id == AnalysisRow.id).join(

@@ -32,7 +32,7 @@ class Message:
     attempts: int
 
 
-def _next(now: datetime) -> Select[tuple[WebhookRow]]:
+def _next(now: datetime) -> Select[WebhookRow]:
     earlier = aliased(WebhookRow)
     before = select(earlier.id).where(
         earlier.report_id == WebhookRow.report_id, earlier.id < WebhookRow.id, earlier.state.in_(OPEN)

@@ -1,0 +1,143 @@
+"""A real server on a port: slow clients are sent away while others are served; videos give their sharpest frames."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+
+from tagtrace.linking.store import Store
+from tagtrace.service.jobs.video import sharpest_frames, sharpness
+from tagtrace.service.run import server_config
+from tagtrace.service.settings import ServiceSettings
+
+if "service_helpers" not in sys.modules:
+    _spec = importlib.util.spec_from_file_location("service_helpers", Path(__file__).with_name("service_helpers.py"))
+    assert _spec is not None and _spec.loader is not None
+    sys.modules["service_helpers"] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["service_helpers"])
+helpers: Any = sys.modules["service_helpers"]
+
+
+@contextmanager
+def running(settings: ServiceSettings) -> Iterator[None]:
+    Store.open(settings.store).close()
+    server = uvicorn.Server(server_config(settings))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[ServiceSettings]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    made: ServiceSettings = helpers.make_settings(tmp_path, port=port, header_timeout_s=1.0, body_timeout_s=1.5)
+    with running(made):
+        yield made
+
+
+def connect(settings: ServiceSettings, text: bytes) -> socket.socket:
+    made = socket.create_connection(("127.0.0.1", settings.port), 20)
+    made.sendall(text)
+    return made
+
+
+def test_slow_clients_are_sent_away_and_others_served(settings: ServiceSettings) -> None:
+    key = helpers.key_for(settings.store)
+    header = f"POST /v1/reports HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n"
+    header += "Content-Type: multipart/form-data; boundary=b\r\n"
+    never = [connect(settings, b"GET /health/live HTTP/1.1\r\nHost: a\r\n") for _ in range(20)]
+    slow = [connect(settings, header.encode() + b"Content-Length: 100000\r\n\r\n--b\r\n") for _ in range(5)]
+    assert httpx.get(f"http://127.0.0.1:{settings.port}/health/ready", timeout=20).status_code == 200
+    for one in never:
+        assert one.recv(1000) == b"", "a header that never ends closes the connection"
+    for one in slow:
+        assert one.recv(1000).startswith(b"HTTP/1.1 408 ")
+    for one in (*never, *slow):
+        one.close()
+
+
+def test_a_body_without_end_is_cut_off(settings: ServiceSettings) -> None:
+    key = helpers.key_for(settings.store)
+    header = f"POST /v1/reports HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+    with connect(settings, header.encode() + b"Transfer-Encoding: chunked\r\n\r\n") as one:
+        chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+        try:
+            for _ in range(40):
+                one.sendall(chunk)
+        except OSError:
+            return
+        assert one.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
+def video(sharp_at: int, frames: int = 20, side: int = 128) -> bytes:
+    """An MP4 whose one sharp frame is the one with this number."""
+    av = pytest.importorskip("av")
+    import cv2
+
+    noise = np.random.default_rng(3).integers(0, 255, (side, side, 3), dtype=np.uint8)
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = side, side, "yuv420p", 4_000_000
+        for n in range(frames):
+            pixels = noise if n == sharp_at else cv2.GaussianBlur(noise, (0, 0), 5)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    return out.getvalue()
+
+
+def test_the_sharpest_frame_of_a_video_is_kept(tmp_path: Path) -> None:
+    settings = helpers.make_settings(tmp_path, video_keep=2, video_frames=60)
+    frames = sharpest_frames(video(sharp_at=4), settings)
+    assert len(frames) == 2
+    assert frames[0].at_s == pytest.approx(0.4, abs=0.01)
+    assert frames == sharpest_frames(video(sharp_at=4), settings)
+
+
+def test_sharpness_tells_blur() -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    assert sharpness(noise) > 10 * sharpness(np.full((64, 64, 3), 90, np.uint8) + noise // 200)
+
+
+def test_a_report_may_be_a_video(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    from tagtrace.linking.store.photos import PhotoFiles
+    from tagtrace.scoring.build import build_engine
+    from tagtrace.service.jobs.reading import ReportReader, score_settings
+    from tagtrace.service.jobs.worker import Worker
+
+    settings = helpers.make_settings(tmp_path, reader="service_helpers:light_reader", video_keep=2)
+    with helpers.client_of(settings) as client:
+        damaged = client.post("/v1/reports", files={"video": ("a.mp4", video(4)[:300], "video/mp4")})
+        assert damaged.status_code == 422
+        assert client.post("/v1/reports", files={"video": ("a.mp4", b"<html>", "video/mp4")}).status_code == 415
+        sent = client.post("/v1/reports", files={"video": ("a.mp4", video(4), "video/mp4")})
+        assert sent.status_code == 202, sent.text
+        with Store.open(settings.store) as store:
+            reader = ReportReader(build_engine(score_settings(settings)), settings, store, PhotoFiles(settings.photos))
+            assert Worker(settings, store, reader).step()
+        found = client.get(f"/v1/reports/{sent.json()['id']}").json()
+    assert found["state"] == "read", found
+    assert [file["kind"] for file in found["files"]] == ["video", "frame", "frame"]
+    assert len(found["adverts"]) == 2
