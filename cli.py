@@ -51,6 +51,7 @@ COMMANDS: dict[str, Lazy] = {
     "shops split": Lazy("linking.commands_store", "split_shop", "Make some resources of a shop a shop of their own.", "postgres"),
     "shops propose": Lazy("linking.commands_store", "propose", "Propose shops from what is painted together.", "postgres"),
     "resources list": Lazy("linking.commands_store", "list_resources", "List the resources and where they stand.", "postgres"),
+    "resources export": Lazy("service.commands_data", "export", "Write verified resources for the blocking system.", "serve"),
     "resources set": Lazy("linking.commands_store", "set_resource", "Record a step in the life of a resource.", "postgres"),
     "synth": Lazy("datasets.commands", "synth", "Write synthetic photos of adverts on walls, with truth.", "train"),
     "textures": Lazy("datasets.commands", "textures", "Unpack wall textures of Debian packages, as backgrounds for synth."),

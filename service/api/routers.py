@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from . import decisions, people, register, reporters
+from . import decisions, exports, people, register, reporters
 
-ROUTERS: tuple[APIRouter, ...] = (people.router, register.router, decisions.router, reporters.router)
+ROUTERS: tuple[APIRouter, ...] = (people.router, register.router, decisions.router, reporters.router, exports.router)
