@@ -68,6 +68,15 @@ def authenticate(state: ServiceState, request: Request, bearer: str | None) -> P
     return Principal(Caller.KEY, key.id, key.owner, scopes=frozenset(Scope(name) for name in key.scopes if name in known))
 
 
+def is_known(state: ServiceState, bearer: str | None) -> bool:
+    """Whether the key that came with a request can be judged without a look into the store."""
+    form = _FORM.fullmatch(bearer or "")
+    until, held = state.known_keys.get(form[1], (0.0, None)) if form else (0.0, None)
+    if held is None or held.used_at is None or time.monotonic() >= until:
+        return False
+    return (datetime.now(UTC) - held.used_at).total_seconds() <= _USED_EVERY_S
+
+
 def _find(state: ServiceState, number: str) -> rows.Key | None:
     until, held = state.known_keys.get(number, (0.0, None))
     if held is not None and time.monotonic() < until:
