@@ -17,7 +17,7 @@ from rapidfuzz import fuzz
 
 from ..contract import Code, Flag, Identifier, IdentifierKind, Line
 
-_ANCHOR = re.compile(r"@\w{3}|(?:^|[\s/])[tт][.,]?\s?(?:me|ме|rne)\b|telegram|\b(?:tg|тг)\b\s?[:@]|\.onion\b")
+_ANCHOR = re.compile(r"@\w{5}|(?:^|[\s/])[tт][.,]?\s?(?:me|ме|rne)\b|telegram|\b(?:tg|тг)\b\s?[:@]|\.onion\b")
 _MESSENGERS = frozenset(IdentifierKind) - {IdentifierKind.PHONE, IdentifierKind.URL, IdentifierKind.EMAIL, IdentifierKind.QR}
 
 
@@ -40,8 +40,10 @@ class RelevanceSettings:
     """A line without contact and known word beside a phone or site: adverts of the trade have few words, posters many."""
     lawful_word: float = -1.2
     official_word: float = -2.0
-    detector_weight: float = 1.2
+    detector_weight: float = 1.4
     """Points of a line that the detector is sure is one of an advert: such text is kept when it cannot be read."""
+    other_looks: float = -1.0
+    """Points of a line that the detector is sure is none."""
     code: float = 0.4
     word_similarity: float = 84.0
     max_words: int = 2
@@ -107,6 +109,7 @@ def points(
     total += settings.official_word * _matches(text, words["official"], settings)
     if lines:
         total += settings.detector_weight * max(line.confidence * line.advert for line in lines)
+        total += settings.other_looks * max(line.confidence * (1 - line.advert) for line in lines)
     return total + (settings.code if codes else 0.0)
 
 
