@@ -8,7 +8,7 @@ attempts is set aside. In PostgreSQL workers pass over what others are just taki
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -65,10 +65,18 @@ class Lease:
     """This one included."""
 
 
-def add_job(session: Session, kind: JobKind, report_id: str, priority: int, now: datetime) -> None:
-    """Put a job into the queue; a report has one of each kind."""
-    values = {"kind": kind, "report_id": report_id, "state": JobState.WAITING, "priority": priority, "attempts": 0}
-    session.execute(insert(JobRow), [{**values, "run_after": now, "worker": "", "error": "", "created_at": now}])
+def add_jobs(session: Session, kind: JobKind, reports: Sequence[tuple[str, int]], now: datetime) -> None:
+    """Put jobs for reports (id and priority) into the queue; a report has one of each kind."""
+    values = {
+        "kind": kind,
+        "state": JobState.WAITING,
+        "attempts": 0,
+        "run_after": now,
+        "worker": "",
+        "error": "",
+        "created_at": now,
+    }
+    session.execute(insert(JobRow), [{**values, "report_id": name, "priority": priority} for name, priority in reports])
 
 
 def _ready(now: datetime) -> Select[JobRow]:

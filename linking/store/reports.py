@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from ...contract import TagtraceError
 from .audit import ACTOR, actor_of, note
 from .cluster_tables import BundleRow, SightingRow
-from .jobs import JobKind, add_job
+from .jobs import JobKind, add_jobs
 from .report_tables import ReportContactRow, ReportEventRow, ReportPhotoRow, ReportRequestRow, ReportRow, WebhookRow
 from .tables import PhotoRow
 from .upserts import insert_missing
@@ -91,39 +91,69 @@ def new_id(now: datetime | None = None) -> str:
 
 
 def accept(session: Session, report: NewReport, now: datetime, retry_window: timedelta) -> Accepted:
-    """Keep a report and its job, or give the one that the same request made before.
+    """``accept_all`` for one report."""
+    return accept_all(session, [report], now, retry_window)[0]
+
+
+def accept_all(session: Session, reports: Sequence[NewReport], now: datetime, retry_window: timedelta) -> list[Accepted]:
+    """Keep reports and their jobs, or give those that the same requests made before; one answer per report, in order.
 
     The same key of an owner always means the same report. The same files with the same words from one owner within
     ``retry_window`` are a request sent again.
     """
-    if report.actor:
-        session.info[ACTOR] = report.actor
-    keys = _keys(report)
-    _queue_up(session, report.owner, keys)
-    rows = select(ReportRequestRow).where(ReportRequestRow.owner == report.owner, ReportRequestRow.key.in_(keys))
-    held = {row.key: row for row in session.scalars(rows)}
-    for key in keys:
-        row = held.get(key)
-        if row is None:
+    wanted = {(report.owner, key) for report in reports for key in _keys(report)}
+    _queue_up(session, sorted(wanted))
+    rows = select(ReportRequestRow).where(tuple_(ReportRequestRow.owner, ReportRequestRow.key).in_(sorted(wanted)))
+    held = {(row.owner, row.key): row for row in session.scalars(rows)} if wanted else {}
+    known = {pair: (row.report_id, row.digest) for pair, row in held.items() if _counts(row, now, retry_window)}
+    for owner, key in sorted(held.keys() - known.keys()):
+        session.execute(delete(ReportRequestRow).where(ReportRequestRow.owner == owner, ReportRequestRow.key == key))
+    answers, fresh = [], []
+    for report in reports:
+        pairs = [(report.owner, key) for key in _keys(report)]
+        found = next((pair for pair in pairs if pair in known), None)
+        if found is not None:
+            answers.append(Accepted(known[found][0], False, conflict=known[found][1] != report.digest))
             continue
-        if key.startswith("key:"):
-            return Accepted(row.report_id, False, conflict=row.digest != report.digest)
-        if now - row.at <= retry_window:
-            return Accepted(row.report_id, False)
-        session.execute(delete(ReportRequestRow).where(ReportRequestRow.owner == report.owner, ReportRequestRow.key == key))
-    made = new_id(now)
-    session.execute(insert(ReportRow), [_row(made, report, now)])
-    if report.files:
-        session.execute(insert(ReportPhotoRow), _files(made, report.files, 0))
-        insert_missing(session, PhotoRow, [_photo(made, n, file, report, now) for n, file in enumerate(report.files)])
-    if keys:
-        requests = {"owner": report.owner, "digest": report.digest, "report_id": made, "at": now}
-        session.execute(insert(ReportRequestRow), [{**requests, "key": key} for key in keys])
-    add_job(session, JobKind.REPORT, made, report.priority, now)
-    add_event(session, made, "received", {"files": len(report.files), "web": len(report.web), "source": report.source}, now)
-    hashes = [file.sha256 for file in report.files]
-    note(session, "report.receive", f"report {made}", {"owner": report.owner, "files": hashes, "web": len(report.web)})
-    return Accepted(made, True)
+        made = new_id(now)
+        fresh.append((made, report))
+        known |= dict.fromkeys(pairs, (made, report.digest))
+        answers.append(Accepted(made, True))
+    _keep(session, fresh, now)
+    return answers
+
+
+def _counts(row: ReportRequestRow, now: datetime, retry_window: timedelta) -> bool:
+    return row.key.startswith("key:") or now - row.at <= retry_window
+
+
+def _keep(session: Session, fresh: Sequence[tuple[str, NewReport]], now: datetime) -> None:
+    """Write new reports down, with a few statements for all of them."""
+    if not fresh:
+        return
+    session.execute(insert(ReportRow), [_row(made, report, now) for made, report in fresh])
+    files = [row for made, report in fresh for row in _files(made, report.files, 0)]
+    if files:
+        session.execute(insert(ReportPhotoRow), files)
+        photos = [_photo(made, n, file, report, now) for made, report in fresh for n, file in enumerate(report.files)]
+        insert_missing(session, PhotoRow, photos)
+    requests = [
+        {"owner": report.owner, "key": key, "digest": report.digest, "report_id": made, "at": now}
+        for made, report in fresh
+        for key in _keys(report)
+    ]
+    if requests:
+        session.execute(insert(ReportRequestRow), requests)
+    add_jobs(session, JobKind.REPORT, [(made, report.priority) for made, report in fresh], now)
+    events = []
+    for made, report in fresh:
+        if report.actor:
+            session.info[ACTOR] = report.actor
+        told = {"files": len(report.files), "web": len(report.web), "source": report.source}
+        events.append(_event(session, made, "received", told, now))
+        hashes = [file.sha256 for file in report.files]
+        note(session, "report.receive", f"report {made}", {"owner": report.owner, "files": hashes, "web": len(report.web)})
+    session.execute(insert(ReportEventRow), events)
 
 
 def _keys(report: NewReport) -> list[str]:
@@ -131,10 +161,10 @@ def _keys(report: NewReport) -> list[str]:
     return [*keys, f"content:{report.digest}"] if report.files else keys
 
 
-def _queue_up(session: Session, owner: str, keys: Sequence[str]) -> None:
+def _queue_up(session: Session, pairs: Sequence[tuple[str, str]]) -> None:
     """Two processes that take in the same request follow each other. In SQLite a writer is alone anyway."""
     if session.get_bind().dialect.name == "postgresql":
-        for key in sorted(keys):
+        for owner, key in pairs:
             session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"{owner}\n{key}"})
 
 
@@ -259,8 +289,11 @@ def set_report_state(session: Session, report_id: str, state: ReportState, now: 
 
 def add_event(session: Session, report_id: str, event: str, details: Mapping[str, Any], now: datetime) -> None:
     """Write down a step of a report."""
-    values = {"report_id": report_id, "at": now, "actor": actor_of(session), "event": event, "details": dict(details)}
-    session.execute(insert(ReportEventRow), [values])
+    session.execute(insert(ReportEventRow), [_event(session, report_id, event, details, now)])
+
+
+def _event(session: Session, report_id: str, event: str, details: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    return {"report_id": report_id, "at": now, "actor": actor_of(session), "event": event, "details": dict(details)}
 
 
 def events_of(session: Session, report_id: str) -> list[ReportEventRow]:

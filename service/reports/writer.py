@@ -90,7 +90,7 @@ class IntakeWriter:
 
     def _write(self, batch: list[_Request]) -> None:
         try:
-            done = self._store.write(lambda session: [self._one(session, request) for request in batch], "intake")
+            done = self._store.write(lambda session: self._accept(session, batch), "intake")
         except Exception as error:  # noqa: BLE001 - it goes to whoever waits for the answer
             if len(batch) > 1:
                 # Find out which one it is; the others are taken in.
@@ -104,12 +104,13 @@ class IntakeWriter:
             request.answer.set_result(accepted)
         self._count()
 
-    def _one(self, session: Any, request: _Request) -> rows.Accepted:
+    def _accept(self, session: Any, batch: list[_Request]) -> list[rows.Accepted]:
         window = timedelta(seconds=self._settings.retry_window_s)
-        accepted = rows.accept(session, request.report, rows.now_utc(), window)
-        if accepted.new and request.reporter and self._store_reporter is not None:
-            self._store_reporter(session, accepted.id, request.reporter)
-        return accepted
+        done = rows.accept_all(session, [request.report for request in batch], rows.now_utc(), window)
+        for request, accepted in zip(batch, done, strict=True):
+            if accepted.new and request.reporter and self._store_reporter is not None:
+                self._store_reporter(session, accepted.id, request.reporter)
+        return done
 
     def _count(self) -> None:
         now = rows.now_utc()
