@@ -51,6 +51,7 @@ def test_adverts_are_kept(texts: tuple[str, ...]) -> None:
         ("ПРОДУКТЫ",),
         ("49/1",),
         ("KASKA",),  # a tag
+        ("© Google",),  # the watermark of a street picture
     ],
 )
 def test_other_texts_are_left_alone(texts: tuple[str, ...]) -> None:
