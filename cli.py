@@ -101,6 +101,9 @@ COMMANDS: dict[str, Lazy] = {
     "keys create": Lazy("service.commands", "create_key", "Make an API key and show it, once.", "serve"),
     "keys list": Lazy("service.commands", "list_keys", "List the API keys of a store.", "serve"),
     "keys revoke": Lazy("service.commands", "revoke_key", "End an API key at once.", "serve"),
+    "audit verify": Lazy("service.commands_data", "verify", "Verify the audit chain of a store, and evidence packs.", "serve"),
+    "vault rotate": Lazy("service.commands_data", "rotate", "Encrypt reporters' data with the newest key.", "serve"),
+    "retention run": Lazy("service.commands_retention", "run", "Erase what has been kept as long as it may be.", "serve"),
     "people add": Lazy("service.commands_people", "add", "Add a person who signs in to the service.", "serve"),
     "people list": Lazy("service.commands_people", "list_people", "List the people who sign in.", "serve"),
     "people set": Lazy("service.commands_people", "change", "Change a person's roles, or sign them out.", "serve"),
@@ -118,6 +121,9 @@ GROUPS = {
     "clusters": "The clusters of a store: list them, show, merge and split them, check their log.",
     "keys": "API keys of systems that call the service.",
     "people": "People who sign in to the service.",
+    "audit": "The log of all changes, and evidence packs made from it.",
+    "vault": "Reporters' data, encrypted.",
+    "retention": "What is erased when.",
     "benchmark": "Measure speed and accuracy, so that anyone can measure again.",
 }
 

@@ -43,6 +43,8 @@ class Task(StrEnum):
     RECOGNISER = "recogniser"
     EASYOCR = "easyocr"
     """The recogniser in the form that EasyOCR loads; scoring does not use it."""
+    FACES = "faces"
+    """Finds faces to blur; scoring does not use it."""
 
 
 @dataclass(frozen=True, slots=True)

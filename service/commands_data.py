@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..contract import TagtraceError
+from ..contract import ExitCode, TagtraceError
 from .commands import _STORE_HELP, _open
 
 _Store = Annotated[str | None, typer.Option(help=_STORE_HELP, envvar="TAGTRACE_STORE")]
@@ -49,3 +49,45 @@ def export(
     except OSError as error:
         raise TagtraceError(f"{out}: cannot be written ({error}); check the folder and its free space") from error
     typer.echo(f"{len(rows)} resources in {out}", err=True)
+
+
+def verify(
+    pack: Annotated[Path | None, typer.Argument(help="An evidence pack (ZIP) to verify, too.")] = None, store: _Store = None
+) -> ExitCode:
+    """Verify the audit chain of a store, and an evidence pack: alone, or against the store that it was made from.
+
+    Example: tagtrace audit verify evidence-0123456789ab.zip --store city.db
+    """
+    from ..linking.store import audit
+    from .evidence.pack import Finding
+    from .evidence.pack import verify as verify_pack
+
+    if pack is None and not store:
+        raise TagtraceError("name a store with --store, an evidence pack, or both")
+    if pack is not None:
+        if store:
+            with _open(store) as opened:
+                found = verify_pack(pack, opened)
+        else:
+            found = verify_pack(pack)
+    else:
+        with _open(store) as opened, opened.read() as session:
+            broken = audit.verify_audit(session)
+        words = f"entry {broken.number} {broken.what}" if broken else "no entry was altered or is missing"
+        found = [Finding(f"audit chain of the store: {words}", broken is None)]
+    for item in found:
+        typer.secho(f"{'ok   ' if item.right else 'WRONG'}  {item.what}", fg=None if item.right else typer.colors.RED)
+    return ExitCode.OK if all(item.right for item in found) else ExitCode.SOME_FAILED
+
+
+def rotate(store: _Store = None) -> None:
+    """Encrypt reporters' data with the first key of TAGTRACE_VAULT_KEYS that is still under another one.
+
+    Example: tagtrace vault rotate --store city.db
+    """
+    from .settings import load_settings
+    from .vault import Vault
+
+    vault = Vault(load_settings())
+    with _open(store) as opened:
+        typer.echo(f"{vault.rotate(opened)} reports have the new key")

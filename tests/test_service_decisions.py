@@ -265,3 +265,100 @@ def test_lists_go_page_by_page_and_filter(desk: Any) -> None:
     assert analyst.get("/v1/shops").json() == {"items": [], "next": None}
     with desk.store.read() as session:
         assert lists.shops(session, "x", None, 5) == []
+
+
+def test_what_has_been_kept_long_enough_is_erased_and_evidence_is_not(desk: Any) -> None:
+    from datetime import timedelta
+
+    from tagtrace.linking.store.photos import PhotoFiles
+    from tagtrace.service import retention
+
+    files = PhotoFiles(desk.settings.photos)
+    kept, gone = helpers.see(desk, "tulpar_kz1")[0], helpers.see(desk, "berkut_zone", seed=3)[0]
+    empty = files.put(b"no advert in it")
+    number = report(desk, name="Invented Person")
+    with desk.store.begin("tests") as session:
+        resources.set_state(session, T, "tulpar_kz1", resources.ResourceState.VERIFIED)
+        row = {"sha256": empty, "place": files.url, "received_at": datetime.now(UTC), "name": ""}
+        session.add(lists.PhotoRow(**row))
+        session.execute(update(report_rows.ReportRow).values(text="my neighbour", address="my house"))
+
+    def after(days: int, dry: bool = False) -> dict[str, int]:
+        return retention.run(desk.store, files, desk.settings, datetime.now(UTC) + timedelta(days=days), dry=dry)
+
+    assert not any(after(20).values()) and not any(after(20, dry=True).values())
+    foreseen = after(200, dry=True)
+    assert foreseen["empty photos"] == 1 and foreseen["reporters"] == 1 and empty in files
+    assert after(200) == foreseen
+    assert empty not in files and kept in files and gone in files
+    with desk.store.read() as session:
+        assert not vault_rows.has(session, number) and report_rows.get_report(session, number).text == "my neighbour"
+    assert after(2000)["photos"] == 1
+    assert kept in files and gone not in files, "only the one that shows a verified resource is kept"
+    with desk.store.read() as session:
+        assert report_rows.get_report(session, number).text == "" and lists.photo(session, gone).place == ""
+        said = {row.action for row in session.scalars(select(AuditRow).where(AuditRow.actor == "retention"))}
+        assert {"photo.erase", "reporter.erase", "report.words"} <= said and audit.verify_audit(session) is None
+    assert not any(after(2000).values()), "done twice it changes nothing more"
+
+
+def test_the_funnel_counts_what_happened(desk: Any, tmp_path: Path) -> None:
+    expert = desk.person("aigul", Role.EXPERT)
+    first = helpers.see(desk, "tulpar_kz1")
+    helpers.see(desk, "tulpar_kz1", seed=1)
+    helpers.see(desk, "berkut_zone", seed=2, place=None)
+    report(desk)
+    assert expert.post(f"/v1/adverts/{first[0]}-0/decisions", json={"verdict": "confirm", "verify": True}).status_code == 201
+    shown = expert.get("/v1/statistics").json()
+    assert (shown["adverts"], shown["clusters"], shown["duplicates"]) == (3, 2, 1)
+    assert shown["funnel"]["reported"] == 1 and shown["funnel"]["verified"] == 1 and shown["funnel"]["sent"] == 0
+    assert shown["quality"] == {"confirmed": 1, "corrected": 0, "rejected": 0, "not_advert": 0, "right": 1.0}
+    assert shown["hours"]["identified_to_verified"] is not None and shown["hours"]["sent_to_blocked"] is None
+    assert [week["reported"] for week in shown["weeks"]] == [1]
+    assert [(d["adverts"], d["clusters"]) for d in shown["districts"] if d["district"]] == [(2, 1)]
+    old = {"since": "2020-01-01T00:00:00Z", "until": "2020-02-01T00:00:00Z"}
+    assert expert.get("/v1/statistics", params=old).json()["adverts"] == 0
+    assert expert.get("/v1/statistics", params={"since": old["until"], "until": old["since"]}).status_code == 422
+
+
+def test_districts_are_those_of_a_file(tmp_path: Path) -> None:
+    import json
+
+    from tagtrace.service.districts import district_of
+
+    ring = [[71.0, 51.0], [72.0, 51.0], [72.0, 52.0], [71.0, 52.0], [71.0, 51.0]]
+    area = {"type": "Feature", "properties": {"name": "Байқоңыр"}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    path = tmp_path / "d.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [area]}), encoding="utf-8")
+    name_of = district_of(load_settings(environment="development", districts=str(path)))
+    assert name_of(51.5, 71.5) == "Байқоңыр" and name_of(43.2, 76.9) == ""
+    with pytest.raises(TagtraceError, match="no such file"):
+        load_settings(environment="development", districts=str(tmp_path / "none"))
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(TagtraceError, match="no GeoJSON"):
+        from tagtrace.service import districts
+
+        districts._polygons.cache_clear()
+        district_of(load_settings(environment="development", districts=str(path)))
+
+
+def test_suggestions_for_a_point_a_photo_and_a_contact(desk: Any) -> None:
+    analyst = desk.person("marat", Role.ANALYST)
+    first = helpers.see(desk, "tulpar_kz1")
+    helpers.see(desk, "berkut_zone", seed=2, place=(51.1281, 71.4301))
+    helpers.see(desk, "far_away_kz", seed=5, place=(43.2, 76.9))
+
+    def ask(**params: Any) -> list[Any]:
+        answer = analyst.get("/v1/suggestions", params=params)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json())
+
+    here = ask(lat=51.1280, lon=71.4300)
+    assert len(here) == 2 and here[0]["advert"] == f"{first[0]}-0" and here[0]["metres"] < 1 < here[1]["metres"] < 30
+    assert here[0]["crop"].endswith(f"/v1/adverts/{first[0]}-0/crop")
+    assert [item["advert"] for item in ask(kind="telegram", value="@tulpar_kz1")] == [f"{first[0]}-0"]
+    assert ask(kind="telegram", value="tulpar_kz2") == []
+    assert len(ask(photo=first[0])) == 1
+    for wrong in ({}, {"lat": 1}, {"kind": "telegram"}, {"kind": "telegram", "value": "не имя"}):
+        assert analyst.get("/v1/suggestions", params=wrong).status_code == 422
+    assert analyst.get("/v1/suggestions", params={"photo": "0" * 64}).status_code == 404

@@ -69,6 +69,15 @@ class PhotoFiles:
             raise TagtraceError(f"{self.url}: photo {sha256} is damaged: its content has changed; restore it from a backup")
         return data
 
+    def remove(self, sha256: str) -> None:
+        """Erase the bytes of a photo; does nothing where they are gone already."""
+        try:
+            self._files.rm_file(self._path(sha256))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise TagtraceError(f"{self.url}: photo {sha256} cannot be erased ({error}); check the place") from error
+
     def __contains__(self, sha256: str) -> bool:
         return self._size(self._path(sha256)) is not None
 
