@@ -15,10 +15,11 @@ _Roles = Annotated[
     list[str], typer.Option("--role", help="intake, analyst, expert or administrator; can be given several times.")
 ]
 _Login = Annotated[str, typer.Argument(help="The name to sign in with.")]
+_Name = Annotated[str, typer.Option(help="Name of the person, as colleagues see it.")]
 _Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input instead of making one.")]
 
 
-def add(login: _Login, role: _Roles, name: str = "", password_stdin: _Stdin = False, store: _Store = None) -> None:
+def add(login: _Login, role: _Roles, name: _Name = "", password_stdin: _Stdin = False, store: _Store = None) -> None:
     """Add a person and show a new password, once.
 
     Example: tagtrace people add aigul --role expert --name "Aigul S."

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Select, String, and_, cast, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
@@ -33,7 +33,6 @@ from .tables import (
     ShopRow,
 )
 
-_S = TypeVar("_S", bound=tuple[Any, ...])
 _SAID = aliased(DecisionRow)
 
 
@@ -113,7 +112,7 @@ class ListedResource:
 
 def adverts(session: Session, wanted: AdvertFilter, before: int | None, limit: int) -> list[ListedAdvert]:
     """Adverts of the latest analyses, the newest first."""
-    rows = select(AdvertRow, PhotoRow, BundleRow.cluster).join(AnalysisRow, AnalysisRow.id == AdvertRow.analysis_id)
+    rows: Any = select(AdvertRow, PhotoRow, BundleRow.cluster).join(AnalysisRow, AnalysisRow.id == AdvertRow.analysis_id)
     rows = rows.join(PhotoRow, PhotoRow.id == AnalysisRow.photo_id)
     rows = rows.outerjoin(SightingRow, and_(SightingRow.photo == PhotoRow.sha256, SightingRow.advert == AdvertRow.number))
     rows = rows.outerjoin(BundleRow, BundleRow.id == SightingRow.bundle).where(AnalysisRow.latest)
@@ -131,7 +130,7 @@ def adverts(session: Session, wanted: AdvertFilter, before: int | None, limit: i
     return list(found.values())
 
 
-def _filtered(rows: Select[_S], wanted: AdvertFilter) -> Select[_S]:
+def _filtered(rows: Select[Any], wanted: AdvertFilter) -> Select[Any]:
     if wanted.photo is not None:
         rows = rows.where(PhotoRow.sha256 == wanted.photo)
     if wanted.report is not None:
@@ -152,7 +151,7 @@ def _filtered(rows: Select[_S], wanted: AdvertFilter) -> Select[_S]:
     return _showing(rows, wanted)
 
 
-def _showing(rows: Select[_S], wanted: AdvertFilter) -> Select[_S]:
+def _showing(rows: Select[Any], wanted: AdvertFilter) -> Select[Any]:
     """Those with a contact that is as wanted in every respect."""
     inner = [IdentifierRow.advert_id == AdvertRow.id]
     if wanted.kind is not None:

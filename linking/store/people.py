@@ -212,4 +212,5 @@ def _row(session: Session, number: int) -> PersonRow:
 
 
 def _person(row: PersonRow) -> Person:
-    return Person(**{name: tuple(row.roles) if name == "roles" else getattr(row, name) for name in Person.__slots__})
+    roles = tuple(map(str, row.roles))
+    return Person(row.id, row.login, row.name, roles, row.created_at, row.password_at, row.ended_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import asin, cos, radians, sin, sqrt
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -88,7 +89,7 @@ def looking_like(session: Session, picture_hash: int, bits: int, limit: int) -> 
     return _first(sorted(found, key=lambda item: (item.bits or 0, item.key)), limit)
 
 
-def _rows():  # type: ignore[no-untyped-def]
+def _rows() -> Any:
     rows = select(SightingRow.photo, SightingRow.advert, BundleRow.cluster, SightingRow.lat, SightingRow.lon)
     rows = rows.join(BundleRow, BundleRow.id == SightingRow.bundle)
     return rows.where(SightingRow.lat.is_not(None), SightingRow.lon.is_not(None)).order_by(SightingRow.id.desc())

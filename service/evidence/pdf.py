@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fpdf import FPDF
+from fpdf.enums import Align, WrapMode
 
 from ... import scoring
 
@@ -59,9 +60,11 @@ class _Report(FPDF):
     def pair(self, name: str, value: object) -> None:
         """A name in grey and its value."""
         self.set_text_color(_GREY)
-        self.cell(48, 5, name)
+        self.cell(80, 5, name)
         self.set_text_color(0)
-        self.multi_cell(0, 5, "-" if value in (None, "") else str(value), new_x="LMARGIN", new_y="NEXT", wrapmode="CHAR")
+        self.multi_cell(
+            0, 5, "-" if value in (None, "") else str(value), new_x="LMARGIN", new_y="NEXT", wrapmode=WrapMode.WORD, align=Align.L
+        )
 
 
 def render(case: Mapping[str, Any], pictures: Mapping[str, bytes], lang: Lang, zone: str) -> bytes:
@@ -142,7 +145,7 @@ def _audit(report: _Report, case: Mapping[str, Any], words: Mapping[str, str]) -
     for entry in case["audit"]:
         said = f"{entry['number']}  {entry['at'][:19]}Z  {entry['actor']}  {entry['action']}  {entry['object'][:60]}"
         said += f"\n{entry['hash']}"
-        report.multi_cell(0, 3.4, said, new_x="LMARGIN", new_y="NEXT", wrapmode="CHAR")
+        report.multi_cell(0, 3.4, said, new_x="LMARGIN", new_y="NEXT", wrapmode=WrapMode.CHAR, align=Align.L)
 
 
 def _time(at: datetime | None, local: ZoneInfo) -> str:

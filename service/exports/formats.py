@@ -166,7 +166,12 @@ def _misp(rows: Sequence[Exported], _: Sequence[Place], now: datetime) -> str:
         category = "Network activity" if network else "Financial fraud" if type_ == "btc" else "Other"
         if type_ == "jabber-id":
             category = "Social network"
-        attribute = {"uuid": _id("misp", kind, row.target.value), "type": type_, "category": category, "value": value}
+        attribute: dict[str, Any] = {
+            "uuid": _id("misp", kind, row.target.value),
+            "type": type_,
+            "category": category,
+            "value": value,
+        }
         attribute |= {"to_ids": network, "comment": f"{kind}, {row.state}, {row.adverts} adverts", "distribution": "0"}
         attributes.append(attribute | {"timestamp": str(int(row.state_at.timestamp())), "disable_correlation": False})
     event = {
