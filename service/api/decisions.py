@@ -20,7 +20,8 @@ from ..joining import join_adverts, part_adverts
 from ..problems import InvalidField, ProblemError, problems
 from ..state import StateDep
 from . import paging
-from .register import AdvertKey, Expert, Number, ReviewView, missing, one_advert, review_view
+from .register import AdvertKey, Expert, Number, missing, one_advert, review_view
+from .views import ReviewView
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
 Reader = Annotated[Principal, allow(Role.ANALYST, Role.EXPERT, Role.ADMINISTRATOR, Scope.REGISTER_READ)]

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
 
 from ...contract import IdentifierKind, Outcome, TagtraceError
 from ...linking.life import ResourceState
@@ -19,6 +18,21 @@ from ..access import Principal, Role, Scope, allow
 from ..problems import InvalidField, ProblemError, problems
 from ..state import StateDep
 from . import paging
+from .views import (
+    AdvertLine,
+    AdvertView,
+    ClusterEventView,
+    ClusterLine,
+    ClusterView,
+    ContactView,
+    ResourceLine,
+    ResourceView,
+    ReviewView,
+    ShopLine,
+    ShopView,
+    Step,
+    StepView,
+)
 
 router = APIRouter(prefix="/v1", tags=["register"])
 Reader = Annotated[Principal, allow(Role.INTAKE, Role.ANALYST, Role.EXPERT, Scope.REGISTER_READ)]
@@ -32,135 +46,6 @@ _Box = Annotated[
     str | None,
     Query(pattern=r"^-?\d{1,3}(\.\d{1,12})?(,-?\d{1,3}(\.\d{1,12})?){3}$", description="West, south, east, north in degrees."),
 ]
-
-
-class ContactView(BaseModel):
-    """A contact in an advert, as read, and how it is linked."""
-
-    kind: str
-    value: str
-    confidence: float
-    flags: list[str]
-    outcome: str | None
-    probability: float | None
-    shop_id: str | None
-    resource_id: int | None
-
-
-class ReviewView(BaseModel):
-    """What a person said of an advert."""
-
-    id: int
-    at: datetime
-    actor: str
-    verdict: str
-    why: str
-
-
-class AdvertLine(BaseModel):
-    """An advert in a list. What it says was read by a machine; `review` is what a person said of it."""
-
-    key: str
-    photo: str
-    number: int
-    received_at: datetime
-    taken_at: datetime | None
-    lat: float | None
-    lon: float | None
-    quad: list[list[float]] = Field(description="Corners in pixels of the photo.")
-    cluster: str | None
-    texts: list[str]
-    confidences: list[float]
-    codes: list[str]
-    contacts: list[ContactView]
-    review: ReviewView | None
-
-
-class AdvertView(AdvertLine):
-    """An advert with all that people said of it."""
-
-    reviews: list[ReviewView]
-
-
-class ClusterLine(BaseModel):
-    """All sightings of one physical advert."""
-
-    id: str
-    size: int
-    state: str
-    first_seen: datetime | None
-    last_seen: datetime | None
-
-
-class ClusterEventView(BaseModel):
-    """A line of the log of clusters."""
-
-    number: int
-    at: datetime
-    actor: str
-    kind: str
-    why: list[str]
-
-
-class ClusterView(ClusterLine):
-    """A cluster with its sightings and its history."""
-
-    redirected_from: str | None
-    adverts: list[str]
-    events: list[ClusterEventView]
-
-
-class ShopLine(BaseModel):
-    """A seller."""
-
-    id: str
-    name: str
-    resources: int
-
-
-class ResourceLine(BaseModel):
-    """A contact as something that can be verified, sent for blocking, blocked, restored."""
-
-    id: int
-    kind: str
-    value: str
-    state: str
-    shop_id: str | None
-    shop_name: str
-    adverts: int
-
-
-class ShopView(ShopLine):
-    """A seller with the contacts."""
-
-    former_ids: list[str]
-    links: int
-    contacts: list[ResourceLine]
-
-
-class StepView(BaseModel):
-    """A step in the life of a resource."""
-
-    from_state: str | None
-    to_state: str
-    at: datetime
-    actor: str
-    basis: str
-    order_number: str
-
-
-class ResourceView(ResourceLine):
-    """A resource with its life."""
-
-    steps: list[StepView]
-
-
-class Step(BaseModel):
-    """The next step of a resource; sending it for blocking takes two people (`/v1/proposals`)."""
-
-    state: ResourceState
-    basis: str = Field(default="", max_length=2000)
-    order_number: str = Field(default="", max_length=200)
 
 
 @router.get("/adverts", summary="List adverts", responses=problems(401, 403, 422, 429))
