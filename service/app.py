@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from .. import __version__
 from . import analyse, health, logs, problems, tracks
 from .api.routers import ROUTERS as api_routers
+from .desk.routers import ROUTERS as desk_routers
 from .jobs import routes as jobs
 from .metrics import Metrics
 from .reports import bulk
@@ -28,6 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     webhooks.router,
     *api_routers,
+    *desk_routers,
 )
 """Every router of the service. A new one is added here and nowhere else."""
 _ABOUT = """Takes in citizens' reports of drug adverts on walls, reads the photos, and says which known shops they lead to.

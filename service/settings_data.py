@@ -61,6 +61,12 @@ class DataSettings(BaseSettings):
     district_resolution: int = Field(default=7, ge=0, le=10)
     """Resolution of the h3 cells: 7 has about 5 km²."""
 
+    # Review desk.
+    desk_tiles_url: str = ""
+    """Street background of maps, as ``https://tiles.city.example/{z}/{x}/{y}.png``; without it maps have a plain ground."""
+    desk_tiles_attribution: str = ""
+    """Whose background it is, as plain text."""
+
     @field_validator("vault_keys")
     @classmethod
     def _are_keys(cls, value: SecretStr) -> SecretStr:

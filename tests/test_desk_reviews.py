@@ -131,7 +131,7 @@ def test_correcting_makes_what_was_read_a_misread(filled: Store) -> None:
     made = filled.write(lambda session: reviews.correct(session, key, ["@tulpar_kz1"], say), "person 1")
     assert made.details["read"] == ["@tulpor_kz1"]
     with filled.read() as session:
-        rows = [row for row in reviews.reviews_of(session, [key])]
+        rows = reviews.reviews_of(session, [key])
     assert [row.word for row in rows] == [reviews.Word.CORRECTED]
     with pytest.raises(TagtraceError, match="1 lines, and 2 texts"):
         filled.write(lambda session: reviews.correct(session, key, ["a", "b"], say), "person 1")

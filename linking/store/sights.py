@@ -1,4 +1,4 @@
-"""Sightings for people: where and when adverts were seen, what they show, and which others may be the same. Nothing is changed."""
+"""Sightings for people: where and when adverts were seen, what they show, and which others may be the same. Read only."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from sqlalchemy import Select, and_, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from ...contract import IdentifierKind
+from ...inference.identifiers.fold import latin_view
 from ..features import AdvertFeatures
-from ..sightings import Key
+from ..sightings import Key, Sighting
+from .cluster_rows import with_features
 from .cluster_tables import BundleRow, ClusterRow, SightingFeaturesRow, SightingRow
-from .tables import AdvertRow, AnalysisRow, DecisionRow, IdentifierRow, LinkRow, PhotoRow, ResourceRow
+from .tables import AdvertRow, AnalysisRow, DecisionRow, IdentifierRow, LinkRow, PhotoRow, ReadingRow, ResourceRow
 
 Contact = tuple[IdentifierKind, str]
 _MOST_IN = 400
@@ -113,11 +115,23 @@ def metres_between(a: Sight, b: Sight) -> float | None:
     return float(h3.great_circle_distance((a.lat, a.lon), (b.lat, b.lon), unit="m"))
 
 
+def find_text(session: Session, text: str, limit: int) -> list[Key]:
+    """Adverts whose texts have a part that is, or looks like, ``text``; upper and lower case do not count."""
+    looks = {text, text.lower(), text.upper(), latin_view(text), latin_view(text).upper()}
+    rows = _adverts(PhotoRow.sha256, AdvertRow.number).join(ReadingRow, ReadingRow.advert_id == AdvertRow.id)
+    has = or_(*(ReadingRow.text.contains(look, autoescape=True) for look in sorted(looks) if look))
+    return [(sha256, number) for sha256, number in session.execute(rows.where(has).distinct().limit(limit))]
+
+
 def features_of(session: Session, key: Key) -> AdvertFeatures | None:
     """The picture features of a sighting, where the store has them."""
     rows = select(SightingFeaturesRow.features).join(SightingRow, SightingRow.id == SightingFeaturesRow.sighting)
     data = session.scalar(rows.where(SightingRow.photo == key[0], SightingRow.advert == key[1]))
-    return None if data is None else AdvertFeatures.from_bytes(bytes(data))
+    try:
+        return None if data is None else with_features(Sighting(*key, ()), bytes(data)).features
+    except ValueError:
+        # Taken by another version of tagtrace: these cannot be compared with today's.
+        return None
 
 
 def resource_facts(session: Session, contacts: Collection[Contact]) -> dict[Contact, tuple[str, str | None]]:

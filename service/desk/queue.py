@@ -1,0 +1,141 @@
+"""The queue: one advert after the other, decided by single keys."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Form, Query, Response
+from fastapi.responses import RedirectResponse
+
+from ...linking.store.queue import Chosen, Entry, count_open, next_entries, wall_of
+from ...linking.store.reviews import CLOSING, Review, Word, count_by
+from ...linking.store.sights import near_clusters, resource_facts
+from ..problems import ProblemError
+from .advert_view import AdvertView, key_of, load_view, names_of
+from .claims import CLAIMS
+from .deciding import Said, contacts_in, decide, take_back
+from .pages import Desk, ExpertDesk, ReaderDesk, desk_router, link
+
+router = desk_router()
+SKIPPED_FOR = timedelta(hours=12)
+"""So long a skipped advert is not shown to the same person again."""
+MOST_CANDIDATES = 9
+"""As many as there are digits to choose with."""
+_MOST_TEXT = 2000
+_SAYABLE = frozenset(Word) - {Word.UNDONE}
+VERIFIED = "+"
+
+
+@router.get("/queue")
+def show_queue(desk: ReaderDesk, part: Chosen = Chosen.ALL, advert: str = "") -> Response:
+    """The next advert, or the one that is named."""
+    return desk.page("queue.html", **_next(desk, part, advert))
+
+
+@router.post("/queue/decide")
+def decide_one(
+    desk: ExpertDesk,
+    advert: Annotated[str, Form(max_length=80)],
+    word: Annotated[str, Form(max_length=20)],
+    part: Annotated[Chosen, Form()] = Chosen.ALL,
+    why: Annotated[str, Form(max_length=_MOST_TEXT)] = "",
+    other: Annotated[str, Form(max_length=80)] = "",
+    seen: Annotated[int, Form()] = 0,
+    text: Annotated[list[str] | None, Form(max_length=200)] = None,
+) -> Response:
+    """Do what the expert says, and show the next advert.
+
+    ``word`` is a ``Word``, with ``+`` behind it where the resources were looked at, too; ``seen`` the last review that the page
+    knew.
+    """
+    plain = word.removesuffix(VERIFIED)
+    if plain not in _SAYABLE:
+        raise ProblemError(422, "There is no such decision.")
+    key = key_of(advert)
+    with desk.state.store.read() as session:
+        standing = _standing(load_view(session, key))
+    if plain != Word.SKIPPED and standing is not None and standing.id > seen:
+        raise ProblemError(409, desk.texts("queue.decided_meanwhile"), "decided")
+    said = Said(key, Word(plain), word.endswith(VERIFIED), why, tuple(text or ()), key_of(other) if other else None)
+    decide(desk.state.store, desk.actor, said)
+    return _after(desk, part, desk.texts(f"done.{plain}"))
+
+
+@router.post("/queue/undo")
+def undo_one(desk: ExpertDesk, part: Annotated[Chosen, Form()] = Chosen.ALL) -> Response:
+    """Take the last decision back and show its advert again."""
+    review = take_back(desk.state.store, desk.actor)
+    said = desk.texts("done.undone", word=desk.texts(f"word.{review.word}"))
+    return _after(desk, part, said, f"{review.key[0]}-{review.key[1]}")
+
+
+@router.post("/queue/extract")
+def extract(desk: ExpertDesk, text: Annotated[list[str], Form(max_length=200)]) -> Response:
+    """The contacts in texts that are being typed, and whose they are."""
+    contacts = contacts_in([line[:_MOST_TEXT] for line in text])
+    with desk.state.store.read() as session:
+        facts = resource_facts(session, contacts)
+    found = [(kind, value, *facts.get((kind, value), ("", None))) for kind, value in contacts]
+    return desk.page("part_extract.html", found=found)
+
+
+@router.get("/queue/candidates")
+def candidates(desk: ExpertDesk, advert: Annotated[str, Query(max_length=80)], part: Chosen = Chosen.ALL) -> Response:
+    """Adverts that it may be the same as, to choose from by a digit."""
+    with desk.state.store.read() as session:
+        view = load_view(session, key_of(advert))
+        found = near_clusters(session, view.key, MOST_CANDIDATES)
+    return desk.page("part_candidates.html", view=view, found=found, part=part, standing=_standing(view))
+
+
+def _after(desk: Desk, part: Chosen, message: str, advert: str = "") -> Response:
+    if desk.request.headers.get("hx-request") != "true":
+        return RedirectResponse(link("/desk/queue", part=part if part is not Chosen.ALL else "", advert=advert), 303)
+    page = desk.page("part_queue.html", **_next(desk, part, advert) | {"message": message})
+    page.headers["HX-Push-Url"] = link("/desk/queue", part=part if part is not Chosen.ALL else "")
+    return page
+
+
+def _next(desk: Desk, part: Chosen, advert: str) -> dict[str, Any]:
+    """What the page of the queue shows."""
+    now = datetime.now(UTC)
+    since = now - SKIPPED_FOR
+    with desk.state.store.read() as session:
+        counts = count_open(session, desk.actor, since)
+        entries = next_entries(session, desk.actor, since, chosen=part, without=CLAIMS.of_others(desk.actor), limit=2)
+        view = load_view(session, key_of(advert)) if advert else None
+        entry: Entry | None = None
+        if view is None and entries:
+            entry = entries[0]
+            view = load_view(session, entry.key)
+        following = next((item for item in entries if view is None or item.key != view.key), None)
+        done = count_by(session, desk.actor, now - timedelta(hours=1))
+        names = names_of(session)
+    if view is not None:
+        CLAIMS.take(wall_of(view.key, view.own.cluster), desk.actor)
+    return {
+        "view": view,
+        "entry": entry,
+        "part": part,
+        "parts": list(Chosen),
+        "counts": counts,
+        "done": done,
+        "names": names,
+        "standing": None if view is None else _standing(view),
+        "following": following,
+        "message": "",
+    }
+
+
+def _standing(view: AdvertView) -> Review | None:
+    """The decision on the advert's cluster that stands, if any."""
+    last: dict[object, Review] = {}
+    for review in view.reviews:
+        if review.word not in (Word.SKIPPED, Word.SAME_AS):
+            last[review.key] = review
+    closing = [review for review in last.values() if review.word in CLOSING]
+    return max(closing, key=lambda review: review.id, default=None)
+
+
+__all__ = ["router"]
