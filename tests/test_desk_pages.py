@@ -215,6 +215,14 @@ def test_pictures_are_derivatives_without_metadata(running: Running) -> None:
     assert Image.open(io.BytesIO(side.content)).width > 100
 
 
+def test_a_photo_that_is_not_kept_is_said_to_be_so(running: Running, tmp_path: Path) -> None:
+    name = running.names[2]
+    next((tmp_path / "photos").glob(f"*/*/{name[:64]}")).unlink()
+    answer = running.expert.get(f"/desk/adverts/{name}/crop.jpg")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+    assert "Это фото здесь не хранится" in answer.text
+
+
 def test_the_map_has_points_cells_and_hot_spots(running: Running) -> None:
     data = running.expert.get("/desk/map.json").json()
     assert len(data["points"]) == 5

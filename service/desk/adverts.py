@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from html import escape
+
 from fastapi import Response
 
 from ...linking.store.loading import latest_analysis
@@ -13,6 +16,11 @@ from .pages import Desk, ReaderDesk, desk_router
 
 router = desk_router()
 _MOST_OTHERS = 12
+_NO_PICTURE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 480 120" width="480" height="120" font-family="sans-serif">'
+    '<rect width="480" height="120" fill="#8d98a5"/>'
+    '<text x="240" y="66" text-anchor="middle" font-size="18" fill="#101820">{words}</text></svg>'
+)
 _KEEP = {"Cache-Control": "private, max-age=3600", "Content-Security-Policy": "default-src 'none'"}
 
 
@@ -39,7 +47,7 @@ def show_beside(desk: ReaderDesk, name: str, other: str) -> Response:
 def show_photo(desk: ReaderDesk, name: str) -> Response:
     """A photo as a derivative: smaller, without metadata."""
     key = key_of(f"{name}-0")
-    return _picture(pictures.photo(desk.state, key[0]))
+    return _picture(desk, lambda: pictures.photo(desk.state, key[0]))
 
 
 @router.get("/adverts/{name}/crop.jpg")
@@ -62,7 +70,8 @@ def show_line(desk: ReaderDesk, name: str, number: int) -> Response:
         analysis = latest_analysis(session, key[0])
     if analysis is None or key[1] >= len(analysis.adverts) or not 0 <= number < len(analysis.adverts[key[1]].lines):
         raise ProblemError(404, "There is no such line.")
-    return _picture(pictures.line(desk.state, key[0], analysis.adverts[key[1]].lines[number].quad))
+    quad = analysis.adverts[key[1]].lines[number].quad
+    return _picture(desk, lambda: pictures.line(desk.state, key[0], quad))
 
 
 @router.get("/adverts/{name}/beside/{other}/{side}.jpg")
@@ -73,7 +82,7 @@ def show_side(desk: ReaderDesk, name: str, other: str, side: int) -> Response:
     if pair.sides is None or side not in (0, 1):
         raise ProblemError(404, "These two adverts cannot be compared.")
     seen = pair.sides[side]
-    return _picture(pictures.upright(desk.state, seen.key[0], seen.quad, seen.width, seen.height))
+    return _picture(desk, lambda: pictures.upright(desk.state, seen.key[0], seen.quad, seen.width, seen.height))
 
 
 def _crop(desk: Desk, name: str, side: int) -> Response:
@@ -82,8 +91,16 @@ def _crop(desk: Desk, name: str, side: int) -> Response:
         analysis = latest_analysis(session, key[0])
     if analysis is None or key[1] >= len(analysis.adverts):
         raise ProblemError(404, "There is no such advert.")
-    return _picture(pictures.crop(desk.state, key[0], analysis.adverts[key[1]].quad, side))
+    return _picture(desk, lambda: pictures.crop(desk.state, key[0], analysis.adverts[key[1]].quad, side))
 
 
-def _picture(data: bytes) -> Response:
-    return Response(data, media_type=pictures.MEDIA_TYPE, headers=_KEEP)
+def _picture(desk: Desk, make: Callable[[], bytes]) -> Response:
+    """A picture, or words in its place where the photo is not kept here (scored from a folder, or erased)."""
+    try:
+        return Response(make(), media_type=pictures.MEDIA_TYPE, headers=_KEEP)
+    except ProblemError as problem:
+        if problem.kind != pictures.NOT_KEPT:
+            raise
+        words = escape(desk.texts("advert.no_picture"))
+        body = _NO_PICTURE.format(words=words)
+        return Response(body, media_type="image/svg+xml", headers={**_KEEP, "Cache-Control": "no-store"})

@@ -25,6 +25,8 @@ from ..problems import ProblemError
 from ..state import ServiceState
 
 MEDIA_TYPE = "image/jpeg"
+NOT_KEPT = "no-picture"
+"""The kind of the error for a photo whose bytes are not here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class CoveredPhotos:
     def get(self, state: ServiceState, sha256: str) -> Image:
         """The pixels of a covered photo. Raises ``ProblemError`` 404 where the photo is not kept."""
         if sha256 not in state.photos:
-            raise ProblemError(404, "The picture of this photo is not kept here.", "no-picture")
+            raise ProblemError(404, "The picture of this photo is not kept here.", NOT_KEPT)
         with self._lock:
             own = self._busy.setdefault(sha256, threading.Lock())
         # Several pictures of one photo are asked for at once: the first covers it, the others wait for that.
@@ -119,7 +121,7 @@ def upright(state: ServiceState, sha256: str, quad: Quad, width: int, height: in
 def _covered(state: ServiceState, sha256: str) -> Image:
     found = decode(state.photos.get(sha256), sha256, DecodeSettings(max_pixels=state.settings.max_pixels))
     if isinstance(found, Failure):
-        raise ProblemError(404, "The picture of this photo cannot be shown.", "no-picture")
+        raise ProblemError(404, "The picture of this photo cannot be shown.", NOT_KEPT)
     with state.store.read() as session:
         analysis = latest_analysis(session, sha256)
     adverts = [advert.quad for advert in analysis.adverts] if analysis is not None else []
