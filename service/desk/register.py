@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
@@ -14,11 +11,12 @@ from fastapi.responses import RedirectResponse
 
 from ...contract import IdentifierKind
 from ...linking.life import BLOCKING, STEPS, ResourceState
-from ...linking.store import lists, proposals, resources
+from ...linking.store import audit, exporting, lists, proposals, resources
 from ...linking.store.proposals import Action, ProposalState
 from ...linking.store.protection import load_protection
 from ...linking.store.sights import find_sights
 from ...linking.store.tracks import follow_resource
+from ..exports import FORMATS, write
 from ..problems import ProblemError
 from .advert_view import Session, names_of
 from .pages import Desk, ExpertDesk, ReaderDesk, desk_router, link
@@ -28,8 +26,6 @@ PAGE = 100
 MOST_EXPORTED = 10_000
 _MOST_WORDS = 2000
 _SHOWN = 24
-_EXPORTED = frozenset({ResourceState.VERIFIED, ResourceState.SENT, ResourceState.BLOCKED, ResourceState.RESTORED})
-"""Only what an expert has verified leaves the desk."""
 States = Annotated[list[ResourceState] | None, Query()]
 
 
@@ -62,6 +58,7 @@ def show_register(
         kind=kind,
         q=q,
         more=more,
+        formats=list(FORMATS),
         waiting=waiting,
         names=names,
     )
@@ -70,30 +67,23 @@ def show_register(
 @router.post("/register/export")
 def export(
     desk: ReaderDesk,
-    form: Annotated[str, Form(pattern="^(csv|json)$")] = "csv",
+    form: Annotated[str, Form(max_length=16)] = "csv",
     number: Annotated[list[int] | None, Form(max_length=MOST_EXPORTED)] = None,
 ) -> Response:
-    """The chosen resources as a file: those that are verified and not protected, and no others."""
-    wanted = set(number or ())
+    """The chosen resources as a file for the blocking system: what may be exported of them, and nothing else."""
+    if form not in FORMATS:
+        raise ProblemError(422, f"There is no format {form}; choose from: {', '.join(FORMATS)}.")
+    wanted, now = set(number or ()), datetime.now(UTC)
     with desk.state.store.read() as session:
-        protection = load_protection(session)
-        found = [item for one in sorted(wanted) for item in _one(session, one)]
-    rows = [
-        {"kind": item.kind, "value": item.value, "state": item.state, "shop_id": item.shop_id or "", "shop_name": item.shop_name}
-        for item in found
-        if item.state in _EXPORTED and not protection.covers(IdentifierKind(item.kind), item.value)
-    ]
+        rows = [row for row in exporting.exported(session, exporting.EXPORTABLE) if row.id in wanted]
+        places = list(exporting.places(session, [row.id for row in rows])) if form == "geojson" else []
     if not rows:
         raise ProblemError(409, desk.texts("register.nothing_to_export"))
-    name = f"tagtrace-{datetime.now(UTC):%Y%m%d-%H%M%S}.{form}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    if form == "json":
-        return Response(json.dumps(rows, ensure_ascii=False, indent=1), media_type="application/json", headers=headers)
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+    details = {"format": form, "resources": [row.id for row in rows]}
+    desk.state.store.write(lambda session: audit.note(session, "resource.export", "resources", details), desk.actor)
+    chosen = FORMATS[form]
+    headers = {"Content-Disposition": f'attachment; filename="resources-{now:%Y%m%d-%H%M%S}{chosen.suffix}"'}
+    return Response(write(form, rows, places, now).encode("utf-8"), media_type=chosen.media_type, headers=headers)
 
 
 @router.get("/resources/{kind}/{value:path}")
