@@ -50,7 +50,10 @@ class ClusterReadSettings:
     agreeing: int = 2
     """From so many photos that share lines on, a single one that shares none with them is left out."""
     clear_from: float = 0.9
-    """What one photo shows so surely stays, unless the photos together say surely something else in its place."""
+    """What one photo shows so surely stays, unless the photos together say something else as surely in its place."""
+    surer: float = 3.0
+    """Odds of one photo's value, as a multiple of those of what the photos together say, from which on it is the surer one:
+    where the same letters are covered in most photos, the mean of all is wrong and not sure."""
     rivals: float = 0.5
     """Least similarity (1 - edit distance / length) of two values of one kind that may be readings of one contact."""
     outvoted: float = 3.0
@@ -126,7 +129,7 @@ def _with_clear(
     clear = {(i.kind, i.value): (photo, i) for photo in reversed(used) for i in adverts[photo].identifiers if _clear(i, settings)}
     for (kind, value), (photo, item) in sorted(clear.items(), key=lambda entry: (-entry[1][1].confidence, entry[0])):
         rivals = [other for other in out if other.kind == kind and _similar(other.value, value) >= settings.rivals]
-        if any(other.value == value or Flag.UNSURE not in other.flags for other in rivals):
+        if any(other.value == value or not _surer(item, other, settings) for other in rivals):
             continue
         lines = tuple(sorted({numbers[photo, n] for n in item.lines if (photo, n) in numbers}))
         out = [other for other in out if other not in rivals] + [replace(item, lines=lines, codes=())]
@@ -135,6 +138,15 @@ def _with_clear(
 
 def _clear(item: Identifier, settings: ClusterReadSettings) -> bool:
     return item.confidence >= settings.clear_from and Flag.UNSURE not in item.flags
+
+
+def _surer(single: Identifier, common: Identifier, settings: ClusterReadSettings) -> bool:
+    """Whether what one photo shows is clearly more certain than what all say together."""
+    return Flag.UNSURE in common.flags or _odds(single.confidence) >= settings.surer * _odds(common.confidence)
+
+
+def _odds(probability: float) -> float:
+    return probability / max(1.0 - probability, 1e-6)
 
 
 def _similar(a: str, b: str) -> float:
