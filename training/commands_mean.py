@@ -11,9 +11,7 @@ import typer
 def mean(
     weights: Annotated[list[Path], typer.Argument(help="Two or more recogniser.safetensors.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
-    share: Annotated[
-        list[float] | None, typer.Option(help="How much each counts, in order; all alike if left out.")
-    ] = None,
+    share: Annotated[list[float] | None, typer.Option(help="How much each counts, in order; all alike if left out.")] = None,
 ) -> None:
     """Take the mean of the weights of recognisers that were trained one from the other.
 
