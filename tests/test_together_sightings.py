@@ -263,6 +263,17 @@ def test_what_one_photo_shows_surely_is_not_lost_among_blurred_ones() -> None:
     assert values(read_photos(names).advert) == {"tulpar_kz1"}
 
 
+def test_one_clear_photo_counts_more_than_a_mean_that_is_in_doubt() -> None:
+    """The same letters are hidden by a pipe in three photos of four: their mean is wrong, reported, and not sure."""
+    hidden, clear = {7: {"v": 0.8, "p": 0.15}}, {7: {"p": 0.975, "v": 0.02}}
+    photos = [advert(reading("www.tulvarbot.kz", hidden)) for _ in range(3)]
+    photos.append(advert(reading("www.tulparbot.kz", clear, sure=0.999)))
+    assert values(read_photos(photos).advert) == {"tulparbot.kz"}
+    # As sure of it as the one is of the other, the three are right.
+    photos[:3] = [advert(reading("www.tulvarbot.kz", sure=0.999)) for _ in range(3)]
+    assert values(read_photos(photos).advert) == {"tulvarbot.kz"}
+
+
 def test_a_photo_of_another_advert_is_left_out() -> None:
     photos = [advert(reading("rabota"), reading("@tulpar_kz1")) for _ in range(2)]
     found = read_photos([*photos, advert(reading("snow 24"), reading("@qala_shop"))])
