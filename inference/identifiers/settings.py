@@ -36,7 +36,7 @@ class ExtractSettings:
     """Less certain identifiers are kept from this confidence on, with the flag ``unsure``; 1: none are."""
     min_confidence: float = 0.5
     """Identifiers below are not reported; the fields below raise or lower it for a kind."""
-    min_telegram: float = 0.72
+    min_telegram: float = 0.7
     min_invite: float = 0.75
     min_url: float = 0.55
     min_phone: float = 0.7
