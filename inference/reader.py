@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,19 +99,24 @@ class TagtraceReader:
         settings = self._settings
         crops = [self._cut(image, quad, settings.margin_along, settings.margin_across) for image, quad in places]
         read = [(quad, reading) for (_, quad), reading in zip(places, self._recogniser.read(crops) if crops else [], strict=True)]
+        growing: Iterable[int] = range(len(read))
         for _ in range(settings.stretches):
-            self._stretch([image for image, _ in places], read)
+            growing = self._stretch([image for image, _ in places], read, growing)
         doubtful = [n for n, (_, reading) in enumerate(read) if reading.text and reading.confidence < settings.second_below]
         crops = [self._cut(places[n][0], read[n][0], settings.second_along, settings.second_across) for n in doubtful]
         for n, second in zip(doubtful, self._recogniser.read(crops) if crops else [], strict=True):
             read[n] = (read[n][0], together([read[n][1], second]))
         return read
 
-    def _stretch(self, images: Sequence[Image], read: list[tuple[Quad, Reading]]) -> None:
-        """Look further where a letter touches the end of a crop; kept when more text is read there. Changes ``read``."""
+    def _stretch(self, images: Sequence[Image], read: list[tuple[Quad, Reading]], lines: Iterable[int]) -> list[int]:
+        """Look further where a letter touches the end of a crop; kept when more text is read there. Changes ``read``.
+
+        ``lines`` are those to look at; returns those that grew.
+        """
         settings = self._settings
-        longer = {}
-        for n, (quad, reading) in enumerate(read):
+        longer, grew = {}, []
+        for n in lines:
+            quad, reading = read[n]
             start, end = self._touches(reading)
             if start or end:
                 reach = settings.stretch * geometry.size(quad)[1]
@@ -122,6 +127,8 @@ class TagtraceReader:
             surer = reading.confidence >= settings.stretched_confidence * before.confidence
             if surer and len(reading.text.strip()) > len(before.text.strip()):
                 read[n] = (self._around_letters(quad, grown, reading), reading)
+                grew.append(n)
+        return grew
 
     def _touches(self, reading: Reading) -> tuple[bool, bool]:
         """Whether letters are seen near the start and end of the region (not of the text, where that is upside down)."""
