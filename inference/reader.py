@@ -31,7 +31,7 @@ class ReaderSettings:
     """Margins of the second crop of a line that the first left in doubt."""
     second_below: float = 0.985
     """Confidence of the first reading below which a line is looked at a second time."""
-    edge_steps: int = 6
+    edge_steps: int = 4
     """A letter seen in so many time steps at an end of the crop may mean that the line goes on there."""
     stretch: float = 2.0
     """How much further such a line is looked at, as a share of its height."""
