@@ -68,9 +68,9 @@ class IndexSettings:
     """So many of the values read are looked at; the first of them by n-grams and up to two edits away, too."""
     most_near: int = 2000
     """Rows taken from the neighbourhood at most, the nearest first."""
-    most_gram_rows: int = 16_000
+    most_gram_rows: int = 28_000
     """Entries of n-grams looked through at most, the rarest n-grams first …"""
-    most_gram_found: int = 800
+    most_gram_found: int = 1500
     """… of which those with the most telling n-grams in common are ranked."""
     length_nats: float = 2.0
     """What each shape more or less speaks against a row, beside n-grams in common that speak for it."""
