@@ -18,6 +18,7 @@ import fsspec
 from ...contract import TagtraceError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 class PhotoFiles:
@@ -32,29 +33,47 @@ class PhotoFiles:
             raise TagtraceError(f"{self.url}: no place for photos ({error}); give a folder or a URL of fsspec") from error
         self._root = str(root).rstrip("/")
         self._local = "file" in (self._files.protocol if isinstance(self._files.protocol, tuple) else (self._files.protocol,))
+        self._named: set[str] = set()
+        """Folders whose own name this process has put on the disk; at most as many as there are (65,793)."""
 
     def put(self, data: bytes) -> str:
-        """Keep the bytes of a photo and give their SHA-256. Raises ``TagtraceError`` when they cannot be written."""
+        """Keep the bytes of a photo and give their SHA-256. Raises ``TagtraceError`` when they cannot be written.
+
+        In a folder it waits for the disk: several threads that put at once wait together.
+        """
         sha256 = hashlib.sha256(data).hexdigest()
         path = self._path(sha256)
-        part = f"{path}.{uuid.uuid4().hex}.part"
         try:
             if self._size(path) == len(data):
                 return sha256
-            self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            part = f"{path}.{uuid.uuid4().hex}.part"
             if self._local:
-                _write_synced(Path(part), data)
-                Path(part).replace(path)
-                _sync_folders(Path(path), Path(self._root))
+                self._put_synced(path, part, data)
             else:
+                self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
                 self._files.pipe_file(part, data)
                 self._files.mv(part, path)
         except OSError as error:
-            if self._local:
-                with contextlib.suppress(OSError):
-                    Path(part).unlink(missing_ok=True)
             raise TagtraceError(f"{self.url}: a photo cannot be written ({error}); check the place and its free space") from error
         return sha256
+
+    def _put_synced(self, path: str, part: str, data: bytes) -> None:
+        """Put a file into its folder so that neither it nor its name is lost with the power."""
+        folder = path.rpartition("/")[0]
+        try:
+            _write_synced(part, folder, data)
+            Path(part).replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                Path(part).unlink()
+            raise
+        _sync(folder)
+        # The names of folders that are new, or that another process may just have made.
+        while folder != self._root and folder not in self._named:
+            above = folder.rpartition("/")[0]
+            _sync(above)
+            self._named.add(folder)
+            folder = above
 
     def get(self, sha256: str) -> bytes:
         """The bytes of a photo. Raises ``TagtraceError`` when they are missing or no longer what they were."""
@@ -88,26 +107,28 @@ class PhotoFiles:
 
     def _size(self, path: str) -> int | None:
         try:
-            return int(self._files.info(path)["size"])
+            return Path(path).stat().st_size if self._local else int(self._files.info(path)["size"])
         except FileNotFoundError:
             return None
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
+def _write_synced(path: str, folder: str, data: bytes) -> None:
+    try:
+        handle = os.open(path, _NEW)
+    except FileNotFoundError:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, _NEW)
+    with os.fdopen(handle, "wb", buffering=0) as file:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) :]
         # On the disk before it gets its name: a power cut leaves no empty file under the name of a photo.
-        os.fsync(file.fileno())
+        os.fsync(handle)
 
 
-def _sync_folders(path: Path, root: Path) -> None:
-    """Put the name of a new file on the disk, and the names of the folders that may have been made for it."""
-    for folder in path.parents:
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        if folder == root:
-            return
+def _sync(folder: str) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
