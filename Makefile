@@ -17,13 +17,16 @@ export YOLO_OFFLINE := true
 export YOLO_AUTOINSTALL := false
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help setup setup-base demo serve test check lint format installed types imports pytest slow peers lock lock-upgrade wheel clean
+.PHONY: help setup setup-base setup-serve demo serve test check lint format installed types imports pytest slow peers lock lock-upgrade wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Set up .venv with everything (scoring, training, peers, tests)
 	@$(PYTHON) tools/environment.py test
+
+setup-serve: ## Set up .venv with what the service needs (no torch)
+	@$(PYTHON) tools/environment.py serve
 
 setup-base: ## Set up .venv with what scoring needs (no torch)
 	@$(PYTHON) tools/environment.py base
@@ -34,14 +37,15 @@ demo: setup-base ## Score the sample photos and say where the report lies
 	@test -s $(DEMO)/report.html
 	@echo "The report: file://$(CURDIR)/$(DEMO)/report.html"
 
-serve: setup ## Run the service on SQLite with the sample register, and say where the desk is
+serve: setup-serve ## Run the service with sample reports, and say where the desk is and how to sign in
 	@mkdir -p $(SERVICE)
-	@test -e $(SERVICE)/city.db || { \
-	  $(BIN)/tagtrace db upgrade --store $(SERVICE)/city.db && \
-	  $(BIN)/tagtrace shops import datasets/sample/registry.csv --store $(SERVICE)/city.db; }
+	@test -e $(SERVICE)/city.db || \
+	  $(BIN)/tagtrace sample --store $(SERVICE)/city.db --photos $(SERVICE)/photos --people $(SERVICE)/people.txt
 	@$(BIN)/tagtrace db upgrade --store $(SERVICE)/city.db >/dev/null
-	@echo "The review desk: http://127.0.0.1:8000/desk   (sign in with: $(BIN)/tagtrace people add --help)"
-	@echo "The API: http://127.0.0.1:8000/openapi.json   (a key: $(BIN)/tagtrace keys create --help; --store $(SERVICE)/city.db)"
+	@echo "The review desk: http://127.0.0.1:8000/desk"
+	@echo "Sign in with one of these names and passwords ($(SERVICE)/people.txt; only to try things out):"
+	@cat $(SERVICE)/people.txt 2>/dev/null || echo "  add somebody: $(BIN)/tagtrace people add --help"
+	@echo "The API: http://127.0.0.1:8000/openapi.json   (a key: on the page Keys of the desk, as admin)"
 	@$(BIN)/tagtrace serve --store $(SERVICE)/city.db --photos $(SERVICE)/photos --development
 
 test: setup ## Everything that has to pass: style, layers, types, tests

@@ -97,6 +97,7 @@ COMMANDS: dict[str, Lazy] = {
         "training.commands_benchmark_register", "register", "Measure the look-up of known contacts in a register of any size."
     ),
     "serve": Lazy("service.commands", "serve", "Serve the API for the intake system and the review desk.", "serve"),
+    "sample": Lazy("service.commands_sample", "sample", "Fill a new store with sample reports, to try the desk with.", "serve"),
     "work": Lazy("service.commands", "work", "Read the photos of reports that the service took in.", "serve"),
     "keys create": Lazy("service.commands", "create_key", "Make an API key and show it, once.", "serve"),
     "keys list": Lazy("service.commands", "list_keys", "List the API keys of a store.", "serve"),

@@ -38,6 +38,13 @@ def score(
             help="Store to link to and to keep the results in: a path (SQLite) or a PostgreSQL URL.", show_default=False
         ),
     ] = None,
+    keep_photos: Annotated[
+        str | None,
+        typer.Option(
+            help="With --store: also keep the photos' bytes in this folder (or URL of fsspec), where the service has its photos.",
+            show_default=False,
+        ),
+    ] = None,
     reader: Annotated[str, typer.Option(help=_READER_HELP)] = "tagtrace",
     formats: Annotated[str, typer.Option("--format", help=_FORMAT_HELP, show_default="all of them")] = "",
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per processor core.")] = 0,
@@ -67,6 +74,7 @@ def score(
         manifest=manifest,
         shops=shops,
         store=store,
+        keep_photos=keep_photos,
         formats=tuple(name.strip() for name in formats.split(",") if name.strip()) or FORMATS,
         workers=workers,
         device=device,

@@ -27,7 +27,7 @@ from .pool import WorkerPool
 from .progress import ProgressView, SilentView
 from .records import PhotoResult
 from .settings import ScoreSettings, fingerprint
-from .storing import keep, register_of
+from .storing import KeptPhoto, check_place, keep, keep_photos, register_of
 from .worker import Ready, Task, WorkerSpec, annotation_path, crop_path, derive, features_path
 from .writers import ANNOTATED, FORMATS, WRITERS, Batch
 
@@ -45,6 +45,8 @@ class ScoreRequest:
     shops: Path | None = None
     store: str | None = None
     """Path or URL of a store: its register is what is linked to, and the results are kept there."""
+    keep_photos: str | None = None
+    """Folder or URL of fsspec that keeps the bytes of the photos; wants a store."""
     formats: tuple[str, ...] = FORMATS
     workers: int = 0
     device: str = "cpu"
@@ -146,6 +148,8 @@ class _Run:
         check_reader(self._settings.reader)
         if self._request.shops is not None and self._store is not None:
             raise TagtraceError("give either --shops or --store; put a shop list into a store with `tagtrace shops import`")
+        if self._request.keep_photos is not None:
+            check_place(self._request.keep_photos, self._request.store, self._request.photos)
         shops = load_shops(self._request.shops) if self._request.shops is not None else Shops()
         if self._store is not None:
             shops = register_of(self._store)
@@ -167,9 +171,20 @@ class _Run:
             if self._store is not None:
                 described = {**self._settings.to_json(), "engine": dict(ready.settings)}
                 now = datetime.now(UTC)
-                results = keep(self._store, results, described, self._settings.clusters, self._features_of, now)
+                kept = self._keep_photos(items, results)
+                results = keep(self._store, results, described, self._settings.clusters, self._features_of, now, kept)
             files = self._write(items, results, shops, ready)
         return _summary(results, resumed, time.perf_counter() - begin, files)
+
+    def _keep_photos(self, items: Sequence[Item], results: Sequence[PhotoResult]) -> Mapping[str, KeptPhoto]:
+        if self._request.keep_photos is None:
+            return {}
+        self._progress.say("keeping photos")
+        wanted = {r.analysis.sha256: item.path for item, r in zip(items, results, strict=True) if r.analysis.sha256}
+        kept = keep_photos(self._request.keep_photos, wanted)
+        if len(kept) < len(wanted):
+            self._progress.say(f"{len(wanted) - len(kept)} photos are not kept: their files were changed or are gone")
+        return kept
 
     def _score(self, items: Sequence[Item]) -> tuple[Ready, Journal, int]:
         """Score what is not finished yet: the models used, the journal with all records, and how many photos were finished."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from ..contract import Analysis, Link, Outcome
+from ..contract import Analysis, Link, Outcome, TagtraceError
 from ..linking.clusters import ClusterSettings, Key
 from ..linking.shops import LinkSettings, Shops, decide, weigh
 from .placing import FeaturesOf, sighting_of, view_of
@@ -33,6 +35,46 @@ class Relinked:
     outcomes: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class KeptPhoto:
+    """Where the bytes of a photo lie (``PhotoFiles.url``), and how many there are."""
+
+    place: str
+    size: int | None
+
+
+def check_place(place: str, store: str | None, photos: Sequence[Path]) -> None:
+    """Raise ``TagtraceError`` where photos cannot be kept: without a store that knows them, or in a folder that is scored."""
+    if store is None:
+        raise TagtraceError("--keep-photos wants --store: a photo is found again by what the store knows of it")
+    if "://" in place:
+        return
+    folder = Path(place).expanduser().resolve()
+    for scored in photos:
+        if scored.is_dir() and folder.is_relative_to(scored.resolve()):
+            raise TagtraceError(f"{place}: lies in {scored}, and would be scored itself next time; keep photos in another folder")
+
+
+def keep_photos(place: str, photos: Mapping[str, Path]) -> dict[str, KeptPhoto]:
+    """Keep the bytes of photos (``photos``: their files by SHA-256) and give where each lies.
+
+    A file that is gone, or is no longer what was scored, is left out. Raises ``TagtraceError`` where bytes cannot be written.
+    """
+    from ..linking.store.photos import PhotoFiles
+
+    files = PhotoFiles(place if "://" in place else Path(place).expanduser())
+    kept = {}
+    for sha256, path in photos.items():
+        try:
+            data = path.read_bytes()
+        except OSError:
+            continue
+        if hashlib.sha256(data).hexdigest() == sha256:
+            files.put(data)
+            kept[sha256] = KeptPhoto(files.url, len(data))
+    return kept
+
+
 def register_of(store: Store) -> Shops:
     """The resources of the store's shops, ready for linking."""
     from ..linking.store.resources import load_register
@@ -48,11 +90,12 @@ def keep(
     clusters: ClusterSettings,
     features_of: FeaturesOf,
     at: datetime,
+    photos: Mapping[str, KeptPhoto] | None = None,
 ) -> list[PhotoResult]:
     """Put results into the store, and give them back with the cluster ids that the store knows them by.
 
     Each photo is one transaction and can be put again: nothing is doubled. Photos that could not be read are left out: they have
-    no identity. ``at`` is the time of the run, in UTC.
+    no identity. ``at`` is the time of the run, in UTC; ``photos`` says where bytes lie, by SHA-256 (``keep_photos``).
     """
     from ..linking.store.analyses import PhotoFacts, put_analysis
     from ..linking.store.clusters import put_sightings, read_book
@@ -61,7 +104,8 @@ def keep(
     read = {result.analysis.sha256: result for result in results if result.analysis.sha256}
     for result in read.values():
         links = [found.links for found in result.adverts]
-        facts = PhotoFacts(picture_hash=result.picture_hash)
+        held = (photos or {}).get(result.analysis.sha256, KeptPhoto("", None))
+        facts = PhotoFacts(held.place, held.size, result.picture_hash)
         store.write(lambda session, r=result, n=links, f=facts: put_analysis(session, r.analysis, n, settings, f))  # type: ignore[misc]
     sightings = [
         sighting_of(result.analysis, result.picture_hash, n, found.links, features_of)

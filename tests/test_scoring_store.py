@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags
 from PIL import Image as PilImage
+from sqlalchemy import select
 
 from tagtrace.contract import Outcome, TagtraceError
 from tagtrace.linking.store import Store
@@ -16,10 +18,12 @@ from tagtrace.linking.store.analyses import iter_latest
 from tagtrace.linking.store.checks import check_store
 from tagtrace.linking.store.clusters import check_log, list_clusters
 from tagtrace.linking.store.importing import import_shop_list
+from tagtrace.linking.store.photos import PhotoFiles
+from tagtrace.linking.store.tables import PhotoRow
 from tagtrace.scoring.progress import SilentView
 from tagtrace.scoring.run import ScoreRequest, Summary, score_photos
 from tagtrace.scoring.settings import ScoreSettings
-from tagtrace.scoring.storing import link_again
+from tagtrace.scoring.storing import keep_photos, link_again
 
 HERE = Path(__file__).parent
 TULPAR, SNOW = (10, 10, 10), (20, 20, 20)
@@ -101,3 +105,45 @@ def test_a_shop_list_and_a_store_are_not_mixed(tmp_path: Path) -> None:
     paint(tmp_path / "photos", "a.png", TULPAR, 1)
     with pytest.raises(TagtraceError, match="either --shops or --store"):
         score(tmp_path, "photos", str(tmp_path / "s.db"), shops=tmp_path / "shops.csv")
+
+
+def test_photos_are_kept_as_bytes_where_that_is_wanted(tmp_path: Path, store_url: str) -> None:
+    paint(tmp_path / "photos", "a.png", TULPAR, 1)
+    paint(tmp_path / "photos", "b.png", SNOW, 2)
+    place = tmp_path / "kept"
+    with Store.open(store_url, upgrade=True) as store:
+        score(tmp_path, "photos", store_url, formats=("predictions",), keep_photos=str(place))
+        files = PhotoFiles(place)
+        with store.read() as session:
+            rows = {row.sha256: (row.place, row.size) for row in session.scalars(select(PhotoRow))}
+        for name in ("a.png", "b.png"):
+            data = (tmp_path / "photos" / name).read_bytes()
+            sha256 = hashlib.sha256(data).hexdigest()
+            assert files.get(sha256) == data
+            assert rows[sha256] == (str(place), len(data))
+
+
+def test_photos_are_kept_only_with_a_store_and_apart_from_what_is_scored(tmp_path: Path) -> None:
+    paint(tmp_path / "photos", "a.png", TULPAR, 1)
+    settings = ScoreSettings(reader="fixed_reader:make")
+    for store, place, words in ((None, "kept", "wants --store"), ("store.db", "photos/kept", "would be scored itself")):
+        request = ScoreRequest(
+            (tmp_path / "photos",), tmp_path / "out", settings=settings, keep_photos=str(tmp_path / place),
+            store=None if store is None else str(tmp_path / store),
+        )  # fmt: skip
+        with pytest.raises(TagtraceError, match=words):
+            score_photos(request, SilentView())
+    assert not (tmp_path / "photos" / "kept").exists()
+
+
+def test_a_file_that_was_changed_after_it_was_scored_is_not_kept(tmp_path: Path) -> None:
+    same, changed = tmp_path / "same", tmp_path / "changed"
+    same.write_bytes(b"one")
+    changed.write_bytes(b"two")
+    wanted = {
+        hashlib.sha256(b"one").hexdigest(): same,
+        hashlib.sha256(b"other").hexdigest(): changed,
+        "0" * 64: tmp_path / "gone",
+    }
+    kept = keep_photos(str(tmp_path / "kept"), wanted)
+    assert {sha256: photo.size for sha256, photo in kept.items()} == {one: 3}

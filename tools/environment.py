@@ -1,6 +1,6 @@
 """Set up ``.venv`` from a lock, with nothing but Python.
 
-- ``python tools/environment.py base`` and ``python tools/environment.py test`` make the environment where there is none, install
+- ``python tools/environment.py base``, ``… serve`` and ``… test`` make the environment where there is none, install
   the locked packages with their hashes checked, and tagtrace itself so that edits take effect. They do nothing where it is done.
 - ``python tools/environment.py copy FOLDER`` puts the package into a folder of its own, exactly as a wheel installs it.
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOWEST_PYTHON = (3, 11)
-PROFILES = {"base": ("base", "test"), "test": ("test",)}
+PROFILES = {"base": ("base", "serve", "test"), "serve": ("serve", "test"), "test": ("test",)}
 """Profile to the profiles that include it: the locked versions are the same, so a full environment serves for scoring too."""
 
 
