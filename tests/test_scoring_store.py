@@ -140,10 +140,7 @@ def test_a_file_that_was_changed_after_it_was_scored_is_not_kept(tmp_path: Path)
     same, changed = tmp_path / "same", tmp_path / "changed"
     same.write_bytes(b"one")
     changed.write_bytes(b"two")
-    wanted = {
-        hashlib.sha256(b"one").hexdigest(): same,
-        hashlib.sha256(b"other").hexdigest(): changed,
-        "0" * 64: tmp_path / "gone",
-    }
+    one, other = (hashlib.sha256(data).hexdigest() for data in (b"one", b"other"))
+    wanted = {one: same, other: changed, "0" * 64: tmp_path / "gone"}
     kept = keep_photos(str(tmp_path / "kept"), wanted)
     assert {sha256: photo.size for sha256, photo in kept.items()} == {one: 3}
