@@ -32,14 +32,15 @@ _S = ResourceState
 STEPS: Final = MappingProxyType(
     {
         _S.IDENTIFIED: frozenset({_S.VERIFIED, _S.REJECTED}),
-        _S.VERIFIED: frozenset({_S.SENT, _S.REJECTED}),
+        _S.VERIFIED: frozenset({_S.SENT, _S.REJECTED, _S.IDENTIFIED}),
         _S.SENT: frozenset({_S.BLOCKED, _S.VERIFIED, _S.REJECTED}),
         _S.BLOCKED: frozenset({_S.RESTORED}),
         _S.RESTORED: frozenset({_S.VERIFIED, _S.REJECTED}),
         _S.REJECTED: frozenset({_S.IDENTIFIED}),
     }
 )
-"""The states that may follow each state. A request can be withdrawn (sent, verified) and a rejection reopened."""
+"""The states that may follow each state. A request can be withdrawn (sent, verified), a verification taken back (verified,
+identified) and a rejection reopened. Only a proposal that a second person approved leads to ``sent``: the store sees to that."""
 BLOCKING: Final = frozenset({_S.SENT, _S.BLOCKED})
 """States that a protected value can never reach."""
 _NEED_BASIS: Final = frozenset({_S.SENT, _S.BLOCKED, _S.RESTORED, _S.REJECTED})

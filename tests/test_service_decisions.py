@@ -26,6 +26,10 @@ _spec = importlib.util.spec_from_file_location("tagtrace_tests_desk", Path(__fil
 assert _spec is not None and _spec.loader is not None
 helpers = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(helpers)
+_spec = importlib.util.spec_from_file_location("tagtrace_tests_two_people", Path(__file__).with_name("two_people.py"))
+assert _spec is not None and _spec.loader is not None
+two_people = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(two_people)
 T = IdentifierKind.TELEGRAM
 
 
@@ -147,14 +151,15 @@ def test_the_store_itself_asks_for_two_people(store: Store) -> None:
         return store.write(do, actor)
 
     now = datetime.now(UTC)
+    first, second = two_people.person(store, "aigul"), two_people.person(store, "dana")
     step("x", lambda s: resources.register(s, [(T, "tulpar_kz1")], "test"))
     step("x", lambda s: resources.set_state(s, T, "tulpar_kz1", resources.ResourceState.VERIFIED))
-    made = step("person 1", lambda s: proposals.propose(s, proposals.Action.SEND, T, "tulpar_kz1", "basis", now))
+    made = step(first, lambda s: proposals.propose(s, proposals.Action.SEND, T, "tulpar_kz1", "basis", now))
     with pytest.raises(TagtraceError, match="another person"):
-        step("person 1", lambda s: proposals.approve(s, made.id, now))
-    step("person 1", lambda s: proposals.decline(s, made.id, "too early", now))
+        step(first, lambda s: proposals.approve(s, made.id, now))
+    step(first, lambda s: proposals.decline(s, made.id, "too early", now))
     with pytest.raises(TagtraceError, match="declined already"):
-        step("person 2", lambda s: proposals.approve(s, made.id, now))
+        step(second, lambda s: proposals.approve(s, made.id, now))
 
 
 def test_overriding_protection_takes_two_people_and_never_frees_a_shared_host(desk: Any) -> None:

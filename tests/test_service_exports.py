@@ -31,6 +31,10 @@ _spec = importlib.util.spec_from_file_location("tagtrace_tests_desk", Path(__fil
 assert _spec is not None and _spec.loader is not None
 helpers = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(helpers)
+_spec = importlib.util.spec_from_file_location("tagtrace_tests_two_people", Path(__file__).with_name("two_people.py"))
+assert _spec is not None and _spec.loader is not None
+two_people = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(two_people)
 K, S = IdentifierKind, ResourceState
 VERIFIED = [
     (K.TELEGRAM, "tulpar_kz1"),
@@ -173,8 +177,7 @@ def test_misp_and_geojson_are_what_they_should_be(desk: Any) -> None:
 
 
 def test_states_can_be_chosen_and_never_those_that_nobody_verified(desk: Any) -> None:
-    with desk.store.begin("person 9") as session:
-        resources.set_state(session, K.TELEGRAM, "tulpar_kz1", S.SENT, "art. 41-1")
+    two_people.send(desk.store, K.TELEGRAM, "tulpar_kz1", "art. 41-1")
     assert [r["value"] for r in json.loads(export(desk, "json", state="sent"))["resources"]] == ["tulpar_kz1"]
     analyst = desk.sign_in("marat")
     for state in ("identified", "rejected", "restored"):
@@ -214,7 +217,6 @@ def test_a_target_never_says_less_than_its_value(value: str, kind: IdentifierKin
 
 
 def test_spreadsheets_run_nothing(desk: Any) -> None:
-    with desk.store.begin("person 9") as session:
-        resources.set_state(session, K.TELEGRAM, "tulpar_kz1", S.SENT, "=HYPERLINK(1)")
+    two_people.send(desk.store, K.TELEGRAM, "tulpar_kz1", "=HYPERLINK(1)")
     row = next(csv.DictReader(io.StringIO(export(desk, "csv", state="sent"))))
     assert row["basis"] == "'=HYPERLINK(1)" and datetime.fromisoformat(row["state_at"]) <= datetime.now(UTC)

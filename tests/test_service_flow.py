@@ -32,6 +32,10 @@ if "service_helpers" not in sys.modules:
     sys.modules["service_helpers"] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(sys.modules["service_helpers"])
 helpers: Any = sys.modules["service_helpers"]
+_spec = importlib.util.spec_from_file_location("tagtrace_tests_two_people", Path(__file__).with_name("two_people.py"))
+assert _spec is not None and _spec.loader is not None
+two_people = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(two_people)
 
 
 @pytest.fixture
@@ -188,8 +192,9 @@ def test_blocking_follows_the_resource(client: TestClient, settings: ServiceSett
     number = send(client, 1)
     read_all(settings)
     with Store.open(settings.store) as store:
-        for state in (ResourceState.VERIFIED, ResourceState.SENT):
-            store.write(lambda s, to=state: set_state(s, IdentifierKind.TELEGRAM, "sample_000001x", to, "order 299-1", "7"))
+        kind, value = IdentifierKind.TELEGRAM, "sample_000001x"
+        store.write(lambda s: set_state(s, kind, value, ResourceState.VERIFIED))
+        two_people.send(store, kind, value, "order 299-1")
     found = client.get(f"/v1/reports/{number}").json()
     assert {track["track"]: track["state"] for track in found["adverts"][0]["tracks"]}["blocking"] == "sent"
     assert [item["code"] for item in found["citizen"]] == ["sent_for_blocking"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -15,6 +16,10 @@ from tagtrace.contract import Advert, Analysis, ExitCode, Identifier, Identifier
 from tagtrace.linking.store import Store
 from tagtrace.linking.store.analyses import put_analysis
 
+_spec = importlib.util.spec_from_file_location("tagtrace_tests_two_people", Path(__file__).with_name("two_people.py"))
+assert _spec is not None and _spec.loader is not None
+two_people = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(two_people)
 K = IdentifierKind
 LIST = """shop_id,kind,value,shop_name,first_seen,status
 A,telegram,tulpar_kz1,Tulpar,2026-01-02,active
@@ -93,11 +98,28 @@ def test_the_way_of_a_resource(city: str, capsys: pytest.CaptureFixture[str]) ->
     assert "cannot become blocked" in step("blocked", "--basis", "x", code=ExitCode.USAGE)
     step("verified")
     assert "basis" in step("sent", code=ExitCode.USAGE)
-    step("sent", "--basis", "art. 41-1")
+    assert "two people" in step("sent", "--basis", "art. 41-1", code=ExitCode.USAGE)
+    with Store.open(city) as store:
+        two_people.send(store, K.TELEGRAM, "tulpar_kz1", "art. 41-1")
     assert "blocked  by erlan (art. 41-1, order 12/3)" in step("blocked", "--basis", "art. 41-1", "--order", "12/3")
     blocked = json.loads(said(capsys, "resources", "list", "--state", "blocked", "--store", city, "--json"))
     assert [(r["value"], r["shop_id"]) for r in blocked] == [("tulpar_kz1", "A")]
     assert ",blocked" in said(capsys, "shops", "export", "--store", city)
+
+
+def test_a_list_sends_and_blocks_nothing(city: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What another system sent or blocked is what the list says of it; here two people send it."""
+    path = tmp_path / "more.csv"
+    path.write_text(
+        "shop_id,kind,value,status\nC,telegram,dala_one,sent\nC,telegram,dala_two,Blocked\nC,telegram,dala_three,verified\n"
+    )
+    said(capsys, "shops", "import", str(path), "--store", city)
+    found = json.loads(said(capsys, "resources", "list", "--shop", "C", "--store", city, "--json"))
+    assert {r["value"]: (r["state"], r["status"]) for r in found} == {
+        "dala_one": ("identified", "sent"),
+        "dala_two": ("identified", "Blocked"),
+        "dala_three": ("verified", ""),
+    }
 
 
 def test_check_finds_what_is_wrong(city: str, capsys: pytest.CaptureFixture[str]) -> None:

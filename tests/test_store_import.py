@@ -156,7 +156,7 @@ def test_a_list_goes_in_with_its_rejects(store: Store, tmp_path: Path) -> None:
             "tulpar_kz2": "A",
             "berkut_zone": "B",
         }
-        assert found["berkut_zone"].state is ResourceState.BLOCKED
+        assert found["berkut_zone"].state is ResourceState.IDENTIFIED and found["berkut_zone"].status == "blocked"
         assert [len(resources.events(session, K.TELEGRAM, value)) for value in found] == [1, 1, 1]
         assert audit.verify_audit(session) is None
     again = import_shop_list(store, path, rejects)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,10 @@ from tagtrace.linking.store import Store, audit, protection, resources, shops
 from tagtrace.linking.store.decisions import LinkDecision, Verdict, confirmed_siblings, decide_link
 from tagtrace.linking.store.tables import ResourceRow
 
+_spec = importlib.util.spec_from_file_location("tagtrace_tests_two_people", Path(__file__).with_name("two_people.py"))
+assert _spec is not None and _spec.loader is not None
+two_people = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(two_people)
 K, S = IdentifierKind, ResourceState
 TULPAR = [(K.TELEGRAM, "tulpar_kz1"), (K.TELEGRAM, "tulpar_kz2"), (K.PHONE, "+77495550001")]
 
@@ -48,13 +54,16 @@ def test_the_life_of_a_resource_is_kept_with_who_and_why(store: Store) -> None:
     fill(store)
     steps = [(S.VERIFIED, "", ""), (S.SENT, "art. 41-1", ""), (S.BLOCKED, "art. 41-1", "12/3"), (S.RESTORED, "removed", "")]
     for state, basis, order in steps:
+        if state is S.SENT:
+            people = two_people.send(store, K.TELEGRAM, "tulpar_kz1", basis)
+            continue
         with store.begin("erlan") as session:
             resources.set_state(session, K.TELEGRAM, "tulpar_kz1", state, basis, order)
     with store.read() as session:
         life = resources.events(session, K.TELEGRAM, "tulpar_kz1")
         assert [event.new for event in life] == [S.IDENTIFIED, S.VERIFIED, S.SENT, S.BLOCKED, S.RESTORED]
         assert [event.old for event in life[1:]] == [event.new for event in life[:-1]] and life[0].old is None
-        assert {event.actor for event in life[1:]} == {"erlan"} and life[3].order_number == "12/3"
+        assert [event.actor for event in life[1:]] == ["erlan", people[1], "erlan", "erlan"] and life[3].order_number == "12/3"
         assert resources.count_by_state(session) == {"identified": 3, "restored": 1}
         assert audit.verify_audit(session) is None
 

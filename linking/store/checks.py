@@ -9,12 +9,16 @@ from sqlalchemy import Select, exists, func, select, text
 from sqlalchemy.orm import Session, aliased
 
 from ...contract import IdentifierKind
-from ..life import BLOCKING
+from ..life import BLOCKING, ResourceState
 from . import schema
+from .approvals import ProposalRow, ProposalState
 from .audit import verify_audit
 from .database import Store
 from .protection import load_protection
 from .tables import AdvertRow, AnalysisRow, AuditRow, IdentifierRow, LinkRow, PhotoRow, ResourceEventRow, ResourceRow, ShopRow
+
+_MOST_NAMED = 20
+"""Resources named in one finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ def check_store(store: Store) -> list[Finding]:
             _audit(session),
             *_rows(session),
             _protected(session),
+            _two_people(session),
         ]
     return found
 
@@ -112,3 +117,20 @@ def _protected(session: Session) -> Finding:
     wrong = [f"{kind} {value}" for kind, value in session.execute(rows) if protection.covers(IdentifierKind(kind), value)]
     words = f"on their way to be blocked: {', '.join(wrong)}; restore them" if wrong else "no protected value is sent or blocked"
     return Finding("protected", words, not wrong)
+
+
+def _two_people(session: Session) -> Finding:
+    last = select(func.max(ResourceEventRow.id)).where(
+        ResourceEventRow.resource_id == ResourceRow.id, ResourceEventRow.to_state == ResourceState.SENT
+    )
+    agreed = (
+        exists()
+        .where(ResourceEventRow.id == last.correlate(ResourceRow).scalar_subquery())
+        .where(ProposalRow.id == ResourceEventRow.proposal_id, ProposalRow.state == ProposalState.APPROVED)
+        .where(ProposalRow.kind == ResourceRow.kind, ProposalRow.value == ResourceRow.value)
+        .where(ProposalRow.decided_by != ProposalRow.actor)
+    )
+    rows = select(ResourceRow.kind, ResourceRow.value).where(ResourceRow.state.in_(BLOCKING), ~agreed)
+    found = [f"{kind} {value}" for kind, value in session.execute(rows.order_by(ResourceRow.id).limit(_MOST_NAMED))]
+    words = f"sent without two people: {', '.join(found)}; withdraw them and propose them anew" if found else "all sent by two"
+    return Finding("two people", words, not found)

@@ -22,7 +22,7 @@ from sqlalchemy import bindparam, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from ...contract import TagtraceError
-from ..life import ResourceState
+from ..life import BLOCKING, ResourceState
 from ..shoplist import BadRow, ListedRow, ListReport, read_shop_list
 from .audit import actor_of, note
 from .database import Store
@@ -31,7 +31,9 @@ from .tables import ResourceEventRow, ResourceRow, ShopRow
 from .upserts import count_rows, hold, insert_many, insert_missing, is_one_of, look_up_in_order
 
 _BATCH = 5000
-_STATES = frozenset(ResourceState)
+_STATES = frozenset(ResourceState) - BLOCKING
+"""What a list may say of where a resource stands. That one was sent or blocked elsewhere stays what the list says (``status``):
+here two people send it."""
 
 
 @dataclass(slots=True)

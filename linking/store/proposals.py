@@ -1,73 +1,36 @@
 """What takes two people: one proposes to send a resource for blocking, or to override a protection; another approves.
 
-That they are two is checked here, under the lock of the proposal, and not only where the request comes in.
+That they are two, and people who sign in, is checked here and in ``approvals``, under the lock of the proposal, and not only
+where the request comes in.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 
-from sqlalchemy import Index, String, Text, delete, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from ...contract import IdentifierKind, TagtraceError
 from ..life import ResourceState, check_step
+from .approvals import Action, ProposalRow, ProposalState, check_approval, person_of
 from .audit import actor_of, note
 from .protection import UnprotectedRow, is_shared_host, load_protection
 from .resources import set_state
-from .tables import Base, Number, ResourceRow
-
-
-class Action(StrEnum):
-    """What can be proposed."""
-
-    SEND = "send"
-    """Send a verified resource to the body that orders blocking."""
-    UNPROTECT = "unprotect"
-    """Treat one exact value as not protected, although the list or a look-alike on it says so."""
-
-
-class ProposalState(StrEnum):
-    """Where a proposal stands."""
-
-    OPEN = "open"
-    APPROVED = "approved"
-    DECLINED = "declined"
-    """Also when who proposed it takes it back."""
-
-
-class ProposalRow(Base):
-    """One proposal, and what became of it."""
-
-    __tablename__ = "proposals"
-    __table_args__ = (Index(None, "kind", "value"),)
-
-    id: Mapped[int] = mapped_column(Number, primary_key=True)
-    action: Mapped[str] = mapped_column(String(16))
-    kind: Mapped[str] = mapped_column(String(32))
-    value: Mapped[str] = mapped_column(Text)
-    basis: Mapped[str] = mapped_column(Text)
-    state: Mapped[str] = mapped_column(String(16), index=True)
-    at: Mapped[datetime]
-    actor: Mapped[str] = mapped_column(Text)
-    decided_at: Mapped[datetime | None]
-    decided_by: Mapped[str | None] = mapped_column(Text)
-    why: Mapped[str] = mapped_column(Text, default="")
+from .tables import ResourceRow
 
 
 def propose(session: Session, action: Action, kind: IdentifierKind, value: str, basis: str, now: datetime) -> ProposalRow:
-    """Propose a step. Raises ``TagtraceError`` where it could never be approved, and where the same one is open already."""
-    what = f"{kind} {value}"
+    """Propose a step. Raises ``TagtraceError`` where it could never be approved, where the same one is open already, and for
+    somebody who is no person of this store."""
+    what, actor = f"{kind} {value}", person_of(session)
     if not basis.strip():
         raise TagtraceError(f"{what}: a proposal needs a basis; say on what grounds")
     _check(session, action, kind, value, basis)
     rows = select(ProposalRow.id).where(ProposalRow.kind == kind, ProposalRow.value == value, ProposalRow.action == action)
     if session.scalar(rows.where(ProposalRow.state == ProposalState.OPEN)) is not None:
         raise TagtraceError(f"{what}: this is proposed already; somebody else approves or declines it")
-    row = ProposalRow(
-        action=action, kind=kind, value=value, basis=basis.strip(), state=ProposalState.OPEN, at=now, actor=actor_of(session)
-    )
+    row = ProposalRow(action=action, kind=kind, value=value, basis=basis.strip(), state=ProposalState.OPEN, at=now, actor=actor)
     session.add(row)
     session.flush()
     note(session, f"proposal.{action}", what, {"proposal": row.id, "basis": row.basis})
@@ -77,14 +40,15 @@ def propose(session: Session, action: Action, kind: IdentifierKind, value: str, 
 def approve(session: Session, number: int, now: datetime) -> ProposalRow:
     """Approve a proposal and do what it says. Raises ``TagtraceError`` for one's own, and where it can no longer be done."""
     row = _open(session, number)
-    if row.actor == actor_of(session):
+    if row.actor == person_of(session):
         raise TagtraceError("this was proposed by yourself; another person approves it")
     kind = IdentifierKind(row.kind)
     _check(session, Action(row.action), kind, row.value, row.basis)
     _decide(session, row, ProposalState.APPROVED, now, "")
     if row.action == Action.SEND:
-        set_state(session, kind, row.value, ResourceState.SENT, row.basis)
+        set_state(session, kind, row.value, ResourceState.SENT, row.basis, proposal=row.id)
     else:
+        check_approval(session, row.id, Action.UNPROTECT, kind, row.value)
         session.add(UnprotectedRow(kind=row.kind, value=row.value, proposal_id=row.id, at=now))
         session.flush()
         note(session, "protected.override", f"{row.kind} {row.value}", {"proposal": row.id, "basis": row.basis})
@@ -148,3 +112,15 @@ def _decide(session: Session, row: ProposalRow, state: ProposalState, now: datet
     session.flush()
     details = {"proposal": row.id, "action": row.action, "by": row.actor, "why": why}
     note(session, f"proposal.{state}", f"{row.kind} {row.value}", details)
+
+
+__all__ = [
+    "Action",
+    "ProposalRow",
+    "ProposalState",
+    "approve",
+    "decline",
+    "list_proposals",
+    "propose",
+    "protect_again",
+]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 
-from sqlalchemy import ForeignKey, String, Text, delete, insert, select
+from sqlalchemy import ForeignKey, String, Text, and_, delete, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ...contract import IdentifierKind, TagtraceError
@@ -21,6 +21,7 @@ from ...inference import identifiers as grammar
 from ...inference.identifiers.fold import skeleton
 from ...inference.identifiers.protected import bundled, is_protected
 from ..stems import NAMED_KINDS
+from .approvals import Action, ProposalRow, ProposalState
 from .audit import actor_of, note
 from .tables import Base, ProtectedRow
 
@@ -85,8 +86,22 @@ def load_protection(session: Session) -> Protection:
         looks=frozenset((kind, skeleton(value)) for kind, value in own if kind in NAMED_KINDS),
         official_hosts=frozenset(value for kind, value in own if kind == OFFICIAL_HOST),
         shared_hosts=frozenset(value for kind, value in own if kind == SHARED_HOST),
-        overridden=frozenset((row.kind, row.value) for row in session.execute(select(UnprotectedRow.kind, UnprotectedRow.value))),
+        overridden=_overridden(session),
     )
+
+
+def _overridden(session: Session) -> frozenset[tuple[str, str]]:
+    """The values that a proposal of two people took out of the list; a row with anything less behind it counts for nothing."""
+    agreed = and_(
+        ProposalRow.id == UnprotectedRow.proposal_id,
+        ProposalRow.action == Action.UNPROTECT,
+        ProposalRow.state == ProposalState.APPROVED,
+        ProposalRow.kind == UnprotectedRow.kind,
+        ProposalRow.value == UnprotectedRow.value,
+        ProposalRow.decided_by != ProposalRow.actor,
+    )
+    rows = select(UnprotectedRow.kind, UnprotectedRow.value).join(ProposalRow, agreed)
+    return frozenset((row.kind, row.value) for row in session.execute(rows))
 
 
 def protect(session: Session, kind: str, value: str, source: str) -> None:

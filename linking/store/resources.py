@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from ...contract import IdentifierKind, Resource, TagtraceError
 from ..life import ResourceState, check_step
 from ..shops import Shops
+from .approvals import Action, check_approval
 from .audit import actor_of, note
 from .protection import load_protection
 from .tables import ResourceEventRow, ResourceRow, ShopRow
@@ -96,12 +97,20 @@ def _begin_lives(session: Session, numbers: Sequence[int], basis: str) -> None:
 
 
 def set_state(
-    session: Session, kind: IdentifierKind, value: str, state: ResourceState, basis: str = "", order_number: str = ""
+    session: Session,
+    kind: IdentifierKind,
+    value: str,
+    state: ResourceState,
+    basis: str = "",
+    order_number: str = "",
+    *,
+    proposal: int | None = None,
 ) -> ResourceState:
     """Take a resource to a state, as ``life.check_step`` allows it; gives the state it had.
 
-    Raises ``TagtraceError`` for an unknown resource, a step that is not allowed or incomplete, and for a protected value that
-    would be sent or blocked.
+    To ``sent`` it goes only by a ``proposal`` that a second person approved (``proposals.approve`` does both). Raises
+    ``TagtraceError`` for an unknown resource, a step that is not allowed or incomplete, for a protected value that would be sent
+    or blocked, and where two people are needed and did not agree.
     """
     what = f"{kind} {value}"
     wanted = select(ResourceRow).where(ResourceRow.kind == kind, ResourceRow.value == value).with_for_update()
@@ -111,6 +120,8 @@ def set_state(
     old = ResourceState(row.state)
     protected = load_protection(session).covers(kind, value)
     check_step(what, old, state, basis=basis, order_number=order_number, protected=protected)
+    if state is ResourceState.SENT:
+        check_approval(session, proposal, Action.SEND, kind, value)
     row.state = state
     session.add(
         ResourceEventRow(
@@ -121,6 +132,7 @@ def set_state(
             actor=actor_of(session),
             basis=basis.strip(),
             order_number=order_number.strip(),
+            proposal_id=proposal if state is ResourceState.SENT else None,
         )
     )
     note(session, "resource.state", what, {"from": old, "to": state, "basis": basis, "order": order_number})

@@ -216,6 +216,7 @@ class ResourceEventRow(Base):
     """One step in the life of a resource: who, when, on what basis, by which order. ``from_state`` is None for the first."""
 
     __tablename__ = "resource_events"
+    __table_args__ = (Index(None, "proposal_id", unique=True),)
 
     id: Mapped[int] = mapped_column(Number, primary_key=True)
     resource_id: Mapped[int] = mapped_column(ForeignKey("resources.id"), index=True)
@@ -225,6 +226,8 @@ class ResourceEventRow(Base):
     actor: Mapped[str] = mapped_column(Text)
     basis: Mapped[str] = mapped_column(Text, default="")
     order_number: Mapped[str] = mapped_column(Text, default="")
+    proposal_id: Mapped[int | None] = mapped_column(ForeignKey("proposals.id"))
+    """For ``sent``: the proposal of two people that this carried out; one carries it out only once."""
 
 
 class LinkRow(Base):
