@@ -6,6 +6,7 @@ a half-grey picture. Nothing here reads files.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import struct
@@ -24,6 +25,7 @@ from PIL import ImageFile, ImageOps
 
 from ..contract import Failure, FailureCode, Image, Photo
 from .exif import read_position, read_time
+from .unpacking import bytes_to_look, jpeg_scans
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})
 _KNOWN_BEGINNINGS = {
@@ -45,6 +47,8 @@ _OTHER_BEGINNINGS = {
     b"FUJIFILMCCD-RAW": "a camera raw file",
     b"\x1aE\xdf\xa3": "a video",
 }
+_STRIP_PIXELS = 1_000_000
+"""Pictures are converted in strips of about so many pixels: the whole would be in memory several times at once."""
 # What Pillow's plugins raise on damaged files.
 _DAMAGE = (
     OSError,
@@ -69,6 +73,8 @@ class DecodeSettings:
     """Pictures with more pixels are refused before they are unpacked."""
     min_side_px: int = 16
     """Pictures with a shorter side hold nothing readable."""
+    max_scans: int = 100
+    """JPEGs that go through their picture more often are refused: progressive ones do about 10 times."""
     local_utc_offset_hours: float = 5.0
     """Clock of cameras that tell no offset: all of Kazakhstan has kept UTC+5 since March 2024."""
 
@@ -135,6 +141,23 @@ class Inspected:
     format: str
     width: int
     height: int
+    bytes_to_look: int
+    """About so much memory ``inspect`` takes to unpack it."""
+
+
+def weigh(data: bytes, name: str, settings: DecodeSettings | None = None) -> Inspected | Failure:
+    """What ``inspect`` would say, without unpacking anything: damage inside the picture is not found."""
+    settings = settings or DecodeSettings()
+    if not data:
+        return Failure(FailureCode.EMPTY, f"{name}: the file is empty; send the photo again")
+    try:
+        with _StrictPillow.hold():
+            kind, picture = _checked(data, settings)
+    except _Refused as refusal:
+        return Failure(refusal.code, f"{name}: {refusal}")
+    except MemoryError:
+        return Failure(FailureCode.TOO_LARGE, f"{name}: not enough memory to open the picture; scale it down")
+    return Inspected(kind, *picture.size, bytes_to_look(picture, kind, data))
 
 
 def inspect(data: bytes, name: str, settings: DecodeSettings | None = None) -> Inspected | Failure:
@@ -149,6 +172,7 @@ def inspect(data: bytes, name: str, settings: DecodeSettings | None = None) -> I
         with _StrictPillow.hold():
             kind, picture = _checked(data, settings)
             width, height = picture.size
+            memory = bytes_to_look(picture, kind, data)
             if kind == "JPEG":
                 picture.draft(None, (width // 8, height // 8))
             _load(picture, kind)
@@ -156,7 +180,7 @@ def inspect(data: bytes, name: str, settings: DecodeSettings | None = None) -> I
         return Failure(refusal.code, f"{name}: {refusal}")
     except MemoryError:
         return Failure(FailureCode.TOO_LARGE, f"{name}: not enough memory to unpack the picture; scale it down")
-    return Inspected(kind, width, height)
+    return Inspected(kind, width, height, memory)
 
 
 def looks_like_picture(head: bytes) -> bool:
@@ -194,6 +218,9 @@ def _checked(data: bytes, settings: DecodeSettings) -> tuple[str, ImageFile.Imag
         )
     if kind == "JPEG" and _jpeg_is_cut(data):
         raise _Refused(FailureCode.TRUNCATED, "the JPEG is cut off before its end; send the photo again")
+    if kind == "JPEG" and (scans := jpeg_scans(data, settings.max_scans)) > settings.max_scans:
+        what = f"the JPEG goes through its picture {scans} times, more than the limit of {settings.max_scans}"
+        raise _Refused(FailureCode.UNSUPPORTED, f"{what}; save it again")
     return kind, picture
 
 
@@ -285,12 +312,10 @@ def _exif_of(picture: PilImage.Image) -> PilImage.Exif:
 
 
 def _upright(picture: PilImage.Image) -> PilImage.Image:
-    try:
-        turned = ImageOps.exif_transpose(picture)
-    except _DAMAGE:
-        # Broken EXIF is no reason to lose the picture.
-        return picture
-    return picture if turned is None else turned
+    # In place: a copy of a large photo takes as much memory as the photo. Broken EXIF is no reason to lose it.
+    with contextlib.suppress(*_DAMAGE):
+        ImageOps.exif_transpose(picture, in_place=True)
+    return picture
 
 
 def _to_rgb(picture: PilImage.Image) -> Image:
@@ -298,16 +323,21 @@ def _to_rgb(picture: PilImage.Image) -> Image:
     if picture.mode.startswith("I") or picture.mode == "F":
         grey = _grey_to_bytes(np.asarray(picture), sixteen_bit=picture.mode != "F")
         return np.repeat(grey[:, :, None], 3, axis=2)
+    see_through = picture.has_transparency_data
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    rows = max(1, _STRIP_PIXELS // picture.width)
     try:
-        if picture.has_transparency_data:
-            layer = picture.convert("RGBA")
-            white = PilImage.new("RGBA", layer.size, (255, 255, 255, 255))
-            picture = PilImage.alpha_composite(white, layer)
-        return np.array(picture.convert("RGB"), dtype=np.uint8)
+        for top in range(0, picture.height, rows):
+            strip = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+            if see_through:
+                layer = strip.convert("RGBA")
+                strip = PilImage.alpha_composite(PilImage.new("RGBA", layer.size, (255, 255, 255, 255)), layer)
+            pixels[top : top + rows] = np.asarray(strip.convert("RGB"), np.uint8)
     except ValueError as error:
         raise _Refused(
             FailureCode.UNSUPPORTED, f"pictures of the colour mode {picture.mode} are not read; convert to RGB"
         ) from error
+    return pixels
 
 
 def _grey_to_bytes(values: NDArray[np.generic], *, sixteen_bit: bool) -> NDArray[np.uint8]:

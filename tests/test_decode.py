@@ -19,7 +19,7 @@ from PIL import ExifTags, ImageFile
 from PIL import Image as PilImage
 
 from tagtrace.contract import Failure, FailureCode, Photo
-from tagtrace.inference.decode import DecodeSettings, decode, looks_like_picture
+from tagtrace.inference.decode import DecodeSettings, Inspected, decode, looks_like_picture, weigh
 
 
 def corners(width: int = 64, height: int = 48) -> np.ndarray:
@@ -219,6 +219,36 @@ def test_a_hundred_megapixels_decode_without_warnings() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert photo(data).pixels.shape == (8_400, 12_000, 3)
+
+
+def many_scans(scans: int) -> bytes:
+    """A progressive JPEG whose last scan is there again and again: few bytes, and minutes of work."""
+    whole = encode(PilImage.new("L", (800, 800), 128), "JPEG", progressive=True)
+    last = whole.rfind(b"\xff\xda")
+    return whole[:last] + whole[last:-2] * scans + b"\xff\xd9"
+
+
+def test_a_picture_of_endless_scans_is_refused_before_it_is_unpacked() -> None:
+    assert failure(many_scans(1_000)) is FailureCode.UNSUPPORTED
+    assert photo(many_scans(20)).width == 800
+    assert photo(WHOLE["progressive"] + b"\xff\xda\x00\x02" * 1_000).width == noisy().width, "what follows the picture is no scan"
+    comment = b"\xff\xfe" + (2 + 4_000).to_bytes(2, "big") + b"\xff\xda\x00\x02" * 1_000
+    assert photo(WHOLE["progressive"][:2] + comment + WHOLE["progressive"][2:]).width == noisy().width, "nor is a comment"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "per_pixel"),
+    [
+        ("JPEG", {}, 1 / 16),
+        ("JPEG", {"progressive": True}, 6),
+        ("PNG", {}, 4),
+        ("WEBP", {}, 16),
+    ],
+)
+def test_the_memory_that_a_look_takes_is_told_before(kind: str, options: dict[str, bool], per_pixel: float) -> None:
+    told = weigh(encode(PilImage.new("RGB", (160, 80)), kind, **options), "x")
+    assert isinstance(told, Inspected) and (told.format, told.width, told.height) == (kind, 160, 80)
+    assert told.bytes_to_look == int(160 * 80 * per_pixel)
 
 
 def test_zero_padded_download_is_no_half_grey_picture() -> None:
