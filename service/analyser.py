@@ -9,14 +9,13 @@ from typing import Any
 from ..contract import Failure
 from ..inference.decode import decode
 from ..linking.pictures import picture_hash
-from ..linking.shops import Shops
 from ..linking.store import Store
 from ..scoring.build import Engine, build_engine
 from ..scoring.placing import place_all
 from ..scoring.records import result_to_json
-from ..scoring.storing import register_of
 from .jobs.reading import score_settings
 from .problems import ProblemError
+from .register import Register
 from .reports.uploads import check_photo
 from .settings import ServiceSettings
 
@@ -26,7 +25,7 @@ class Analyser:
 
     def __init__(self, settings: ServiceSettings, store: Store) -> None:
         self._settings = settings
-        self._store = store
+        self._register = Register(store, settings.register_refresh_s)
         self._lock = threading.Lock()
         self._engine: Engine | None = None
 
@@ -42,7 +41,7 @@ class Analyser:
                 self._engine = build_engine(settings, threads=self._settings.threads)
             analysis = self._engine.pipeline.analyse([photo])[0]
             models = dict(self._engine.settings)
-        shops: Shops = register_of(self._store)
+        shops = self._register.shops()
         placing = replace(settings.placing, extract=settings.pipeline.extract)
         shape = picture_hash(photo.pixels)
         result = place_all([(analysis, shape)], shops, settings.links, settings.clusters, placing)[0]

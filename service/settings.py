@@ -109,8 +109,8 @@ class ServiceSettings(DataSettings):
     threads: int = Field(default=0, ge=0)
     """Processor threads of the models in one worker; 0: cores divided by workers."""
     reader: str = "tagtrace"
-    register_refresh_s: float = 30.0
-    """How long a worker links to the register of shops as it knows it before it looks for changes."""
+    register_refresh_s: float = Field(default=5.0, ge=0)
+    """How long a process links to the register of shops as it knows it before it looks whether it has changed (one row)."""
     video_frames: int = 60
     """Frames of a video that are looked at, spread evenly."""
     video_keep: int = 6

@@ -21,6 +21,10 @@ from .tables import AuditHeadRow, AuditRow
 ACTOR = "tagtrace_actor"
 """Key of ``Session.info``: who makes the changes of this transaction."""
 _NOTED = "tagtrace_audit"
+_REGISTER = frozenset({"shop", "shops", "resource", "protected"})
+"""What actions begin with that may change the register that linking looks into."""
+_BESIDE_REGISTER = frozenset({"shop.note", "resource.register", "resource.export"})
+"""Those of them that do not: a resource that was only read belongs to no shop yet."""
 START = "0" * 64
 _BATCH = 1000
 
@@ -61,7 +65,21 @@ def write(session: Session) -> None:
         rows.append(dict(zip(_FIELDS, (number, at, actor, action, what, details, previous, own), strict=True)))
         previous = own
     session.execute(insert(AuditRow), rows)
-    session.execute(update(AuditHeadRow).values(number=number, hash=previous))
+    changed = {"register": number} if any(changes_register(action) for _, _, action, _, _ in noted) else {}
+    session.execute(update(AuditHeadRow).values(number=number, hash=previous, **changed))
+
+
+def changes_register(action: str) -> bool:
+    """Whether an action may change which resources of which shops linking knows, or what it says of them."""
+    return action.partition(".")[0] in _REGISTER and action not in _BESIDE_REGISTER
+
+
+def register_version(session: Session) -> int:
+    """The number of the last change that concerns the register: shops, their names and resources, states, protected values.
+
+    It grows with every such change, in the transaction that makes it; to look is to read one row.
+    """
+    return session.scalar(select(AuditHeadRow.register)) or 0
 
 
 def verify_audit(session: Session) -> Break | None:

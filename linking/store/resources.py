@@ -217,13 +217,6 @@ def load_register(session: Session) -> Shops:
     return Shops(iter_listed(session))
 
 
-def register_version(session: Session) -> tuple[int, int]:
-    """Changes whenever what ``load_register`` gives may have changed: the last of the changes that concern shops."""
-    listed = select(func.count()).select_from(ResourceRow).where(ResourceRow.shop_id.is_not(None))
-    steps = select(func.max(ResourceEventRow.id)).where(ResourceEventRow.to_state != ResourceState.IDENTIFIED)
-    return session.scalar(listed) or 0, session.scalar(steps) or 0
-
-
 def count_by_state(session: Session) -> dict[str, int]:
     """How many resources stand where."""
     rows = session.execute(select(ResourceRow.state, func.count()).group_by(ResourceRow.state))

@@ -311,3 +311,5 @@ class AuditHeadRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(Number)
     hash: Mapped[str] = mapped_column(String(64))
+    register: Mapped[int] = mapped_column(Number, default=0, server_default=text("0"))
+    """The last entry that may have changed the register of shops."""

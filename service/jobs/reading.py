@@ -32,13 +32,14 @@ from ...linking.store.measures import observe
 from ...linking.store.photos import PhotoFiles
 from ...linking.store.report_tables import ReportPhotoRow, ReportRow
 from ...linking.store.reports import FileKind, NewFile, ReportState
-from ...linking.store.resources import register, register_version
+from ...linking.store.resources import register
 from ...linking.store.tracks import begin as begin_tracks
 from ...scoring.build import Engine
 from ...scoring.past import StorePast
 from ...scoring.placing import FeaturesOf, place_all, sighting_of
 from ...scoring.settings import ScoreSettings
-from ...scoring.storing import keep, register_of
+from ...scoring.storing import keep
+from ..register import Register
 from ..reports.view import identifier_view
 from ..settings import ServiceSettings
 from .measures import of_analysis
@@ -73,9 +74,7 @@ class ReportReader:
         self._files = files
         self._score = score_settings(settings)
         self._described = {**self._score.to_json(), "engine": dict(engine.settings)}
-        self._shops: Shops | None = None
-        self._version: object = None
-        self._looked = 0.0
+        self._register = Register(store, settings.register_refresh_s)
 
     def read(self, lease: Lease) -> None:
         """Read a report and end its job. Raises ``LostLease``, or whatever went wrong, for another attempt."""
@@ -86,7 +85,7 @@ class ReportReader:
             files = [file for file in rows.files_of(session, report.id) if file.kind != FileKind.VIDEO]
         new = [file for file in files if not self._is_done(file)]
         found = self._analyse(report, new)
-        shops = self._register()
+        shops = self._register.shops()
         past = StorePast(self._store, frozenset(file.sha256 for file in files), self._score.clusters)
         placing = replace(self._score.placing, extract=self._score.pipeline.extract)
         features_of = _asked(found.features)
@@ -223,17 +222,6 @@ class ReportReader:
         failed = bool(files) and not seen and not contacts
         why = "none of its photos could be read" if failed else ""
         rows.set_report_state(session, report.id, ReportState.FAILED if failed else ReportState.READ, now, why)
-
-    def _register(self) -> Shops:
-        """The register of shops, loaded again when it has changed."""
-        now = time.monotonic()
-        if self._shops is None or now - self._looked > self._settings.register_refresh_s:
-            with self._store.read() as session:
-                version = register_version(session)
-            if self._shops is None or version != self._version:
-                self._shops, self._version = register_of(self._store), version
-            self._looked = now
-        return self._shops
 
 
 def score_settings(settings: ServiceSettings) -> ScoreSettings:
