@@ -89,9 +89,12 @@ class Flag(StrEnum):
     TOGETHER = "together"
     """Read from several photos together, or confirmed by another wall: this photo alone does not show it surely."""
     UNSURE = "unsure"
-    """Below the confidence from which on its kind is reported: kept for a register or other photos to confirm, or dropped."""
+    """Below the confidence from which on its kind is reported: kept for a register or other photos to confirm, as the
+    proposal of a link ``misread``, or dropped."""
     OBSOLETE = "obsolete"
     """Of a retired kind (onion v2): evidence only."""
+    CORRECTED = "corrected"
+    """A person read it so. Only in a store; what the machine had read is kept beside it."""
 
 
 class FailureCode(StrEnum):

@@ -33,7 +33,9 @@ class GroupSettings:
     max_gap: float = 1.1
     """Clear distance between a line and the next below it, in mean heights."""
     max_row_gap: float = 1.8
-    """Clear distance between two pieces of one row, in mean heights."""
+    """Clear distance between two pieces of one row that are of one height, in mean heights; else ``max_gap`` counts."""
+    row_height_ratio: float = 1.4
+    """Pieces of one row are of one height up to this ratio of their heights."""
     min_overlap: float = 0.25
     """Share of the shorter of two lines, one above the other, that the other covers along their direction."""
     max_misalignment: float = 0.8
@@ -114,7 +116,8 @@ def _together(a: _Box, b: _Box, settings: GroupSettings) -> bool:
     height = (a.height + b.height) / 2
     covered = min(a_bottom, b_bottom) - max(a_top, b_top)
     if covered >= settings.min_row_overlap * min(a.height, b.height):
-        return -shared <= settings.max_row_gap * height
+        alike = max(a.height, b.height) <= settings.row_height_ratio * min(a.height, b.height)
+        return -shared <= (settings.max_row_gap if alike else settings.max_gap) * height
     if -covered > settings.max_gap * height:
         return False
     if shared >= settings.min_overlap * min(a1 - a0, b1 - b0):

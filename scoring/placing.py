@@ -1,11 +1,13 @@
 """From the analyses of all photos to results: which photos show the same advert, what they say together, who the shops are.
 
 An advert that several photos show is read from all of them (``linking.together``). What one photo alone leaves in doubt is
-reported when the register, the other photos of the advert, or the same contact on another wall confirms it, and dropped else.
+reported when the register, the other photos of the advert, or the same contact on another wall confirms it. Where its picture
+speaks for another, listed contact it stays as a proposal, still flagged unsure, for a person to confirm; else it is dropped.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -40,6 +42,8 @@ class PlacingSettings:
 
     confirmed_from: float = 0.9
     """Probability of a link ``same`` from which on the register confirms an unsure identifier."""
+    proposed_from: float = 0.9
+    """Probability of a link ``misread`` from which on an unsure identifier is kept as a proposal."""
     clear_from: float = 0.9
     """What one photo shows so surely stays when the photos of its cluster together are in doubt."""
     extract: ExtractSettings = field(default_factory=lambda: ExtractSettings(unsure_from=0.25))
@@ -226,10 +230,11 @@ def _by_wall(read: Mapping[Spot, Sequence[Identifier]], walls: Mapping[Spot, str
 
 def _reported(advert: Advert, links: Sequence[Link], placing: PlacingSettings) -> tuple[Advert, tuple[Link, ...]]:
     """An advert with the identifiers that are to be reported, and their links."""
+    least = {Outcome.SAME: placing.confirmed_from, Outcome.MISREAD: placing.proposed_from}
     kept = [
         (_confirmed(identifier, link), link)
         for identifier, link in zip(advert.identifiers, links, strict=True)
-        if Flag.UNSURE not in identifier.flags or (link.outcome is Outcome.SAME and link.probability >= placing.confirmed_from)
+        if Flag.UNSURE not in identifier.flags or link.probability >= least.get(link.outcome, math.inf)
     ]
     return replace(advert, identifiers=tuple(identifier for identifier, _ in kept)), tuple(link for _, link in kept)
 
@@ -247,7 +252,7 @@ def _agreed(
 
 def _confirmed(identifier: Identifier, link: Link) -> Identifier:
     """An unsure identifier that the register confirms is as probable as its link."""
-    if Flag.UNSURE not in identifier.flags:
+    if Flag.UNSURE not in identifier.flags or link.outcome is not Outcome.SAME:
         return identifier
     flags = tuple(flag for flag in identifier.flags if flag is not Flag.UNSURE)
     return replace(identifier, confidence=link.probability, flags=flags)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from tagtrace.linking.agreement import AgreementSettings, agree
 from tagtrace.linking.clusters import ClusterSettings
 from tagtrace.linking.shops import LinkSettings, Shops
 from tagtrace.scoring.placing import PlacingSettings, _shared, place_all
+from tagtrace.scoring.writers.batch import advert_confidence, meant
 
 QUAD = ((100.0, 100.0), (300.0, 100.0), (300.0, 140.0), (100.0, 140.0))
 TELEGRAM = IdentifierKind.TELEGRAM
@@ -91,3 +94,20 @@ def test_the_register_confirms_a_reading_in_doubt() -> None:
     assert item.value == "tulpar_kz1" and item.confidence >= 0.9 and Flag.UNSURE not in item.flags
     (result,) = place_all([photo(1, handle("tulpar_kz1", 0.6, Flag.UNSURE))], shops, LinkSettings(), ClusterSettings())
     assert result.adverts[0].links[0].outcome is Outcome.SAME
+
+
+def test_a_reading_in_doubt_that_may_be_a_listed_contact_stays_as_a_proposal_and_counts_for_nothing() -> None:
+    shops = Shops([Resource(TELEGRAM, "tulpar_hub", "A")])
+    alternatives = (("tulpar_hub", 0.4),)
+    item = replace(handle("tulpar_hu8", 0.5, Flag.UNSURE), alternatives=alternatives)
+    (result,) = place_all([photo(1, item)], shops, LinkSettings(), ClusterSettings())
+    (advert,) = result.adverts
+    (kept,), (link,) = advert.advert.identifiers, advert.links
+    assert (kept.value, kept.confidence, Flag.UNSURE in kept.flags) == ("tulpar_hu8", 0.5, True)
+    assert (link.outcome, link.shop_id) == (Outcome.MISREAD, "A") and link.probability >= PlacingSettings().proposed_from
+    assert meant(kept, link) == (TELEGRAM, "tulpar_hub", link.probability)
+    assert advert_confidence(advert) < link.probability
+    # Without a listed contact that it may be, and where digits were read that differ, it is dropped.
+    assert reported(photo(1, item)) == [[]]
+    sibling = replace(handle("tulpar_kz2", 0.5, Flag.UNSURE), alternatives=(("tulpar_kz1", 0.02),))
+    assert reported(photo(1, sibling), shops=Shops([Resource(TELEGRAM, "tulpar_kz1", "A")])) == [[]]

@@ -56,6 +56,11 @@ def test_pieces_of_a_row_are_read_along_it() -> None:
     assert texts(group(row, [])) == [["ТЕЛЕФОН", "+7 749", "555 00 11"]]
 
 
+def test_a_smaller_inscription_farther_along_the_row_is_another_advert() -> None:
+    row = [line("+7 749", 0, 0, 180, 40), line("87490001122", 240, 8, 200, 24)]
+    assert texts(group(row, [])) == [["+7 749"], ["87490001122"]]
+
+
 def test_size_and_direction_tell_inscriptions_apart() -> None:
     big = [line("GRAFFITI", 0, 0, 900, 300), line("@zhuldyz_kz1", 0, 310, 300, 30)]
     assert len(group(big, [])) == 2

@@ -214,7 +214,8 @@ class LinkScores:
     """Shops: ``registered`` ones, whose painted identifier is listed; listed ones with a new one (``sibling``); ``unknown`` ones.
 
     An unknown shop is right when nothing strange is linked, also where nothing was read: look at the groups, not only at
-    ``accuracy``. ``sibling_confusion`` counts links to a wrong shop with a name like that of the painted one.
+    ``accuracy``. ``sibling_confusion`` counts links to a wrong shop with a name like that of the painted one. ``read`` counts
+    those of all groups of which an identifier was read exactly: what is linked wrongly there, linking is to blame for.
     """
 
     accuracy: float | None
@@ -222,6 +223,7 @@ class LinkScores:
     registered: LinkCount
     sibling: LinkCount
     unknown: LinkCount
+    read: LinkCount
     sibling_confusion: int
     photos_without_ids_linked: int
 
@@ -242,6 +244,7 @@ def score_links(matches: Sequence[PhotoMatch], shops: Sequence[Resource], kinds:
     for r in shops:
         names[r.shop_id].add(comparable(r.kind, r.value))
     groups: dict[str, Counter[str]] = {group: Counter() for group in ("registered", "sibling", "unknown")}
+    read: Counter[str] = Counter()
     confused = strays = 0
     for match in matches:
         truth, found = true_identifiers(match.photo, kinds), found_identifiers(match.prediction, kinds)
@@ -256,9 +259,11 @@ def score_links(matches: Sequence[PhotoMatch], shops: Sequence[Resource], kinds:
             else:
                 result = "right" if shop in linked else "wrong" if stray else "none"
             groups[group].update(["n", result])
+            if found.keys() & set(keys):
+                read.update(["n", result])
             confused += sum(any(_alike(v, name) for _, v in keys for name in names.get(w, ())) for w in stray)
     n, right = (sum(c[key] for c in groups.values()) for key in ("n", "right"))
-    counts = {group: LinkCount(c["n"], c["right"], c["wrong"], c["none"]) for group, c in groups.items()}
+    counts = {group: LinkCount(c["n"], c["right"], c["wrong"], c["none"]) for group, c in {**groups, "read": read}.items()}
     return LinkScores(ratio(right, n), n, **counts, sibling_confusion=confused, photos_without_ids_linked=strays)
 
 

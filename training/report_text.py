@@ -68,7 +68,12 @@ def _identifiers(scores: AllIdentifierScores, difficulties: Mapping[str, Identif
 
 def _links(scores: Scores) -> str:
     link = scores.linking
-    groups: dict[str, LinkCount] = {"registered": link.registered, "sibling": link.sibling, "unknown": link.unknown}
+    groups: dict[str, LinkCount] = {
+        "registered": link.registered,
+        "sibling": link.sibling,
+        "unknown": link.unknown,
+        "of all, read exactly": link.read,
+    }
     rows = [(name, c.n, c.right, c.wrong, c.none) for name, c in groups.items()]
     text = f"Accuracy {shown(link.accuracy)} over {link.n} shop sightings; {link.sibling_confusion} confused with a sibling; "
     text += f"{link.photos_without_ids_linked} photos without identifiers linked.\n\n"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...contract import Identifier, Link
+from ...contract import Flag, Identifier, IdentifierKind, Link, Outcome
 from ...linking.shops import Shops, advert_shop
 from ..records import AdvertResult, PhotoResult
 from ..settings import RunSettings
@@ -38,7 +38,7 @@ def advert_text(advert: AdvertResult) -> str:
 
 def advert_confidence(advert: AdvertResult) -> float:
     """How sure an advert is: its best identifier, or without any its best line."""
-    sure = [identifier.confidence for identifier in advert.advert.identifiers]
+    sure = [identifier.confidence for identifier in advert.advert.identifiers if Flag.UNSURE not in identifier.flags]
     return max(sure or [min(line.confidence, line.reading.confidence) for line in advert.advert.lines] or [0.0])
 
 
@@ -50,3 +50,10 @@ def shop_of(advert: AdvertResult) -> str | None:
 def linked(advert: AdvertResult) -> list[tuple[Identifier, Link]]:
     """The identifiers of an advert with their links."""
     return list(zip(advert.advert.identifiers, advert.links, strict=True))
+
+
+def meant(identifier: Identifier, link: Link) -> tuple[IdentifierKind, str, float]:
+    """Kind and value that most probably stand on the wall, and how probable that is: the listed ones of a link ``misread``."""
+    if link.outcome is Outcome.MISREAD and link.resource is not None:
+        return link.resource.kind, link.resource.value, link.probability
+    return identifier.kind, identifier.value, identifier.confidence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from ..records import Json, PhotoResult, dump, quad_to_json, result_to_json
-from .batch import Batch
+from .batch import Batch, linked, meant
 
 
 def write_results(batch: Batch, file: BinaryIO) -> None:
@@ -21,22 +21,16 @@ def write_predictions(batch: Batch, file: BinaryIO) -> None:
 
 
 def prediction(result: PhotoResult) -> Json:
-    """The prediction of one photo: file, seconds, lines, identifiers with their shop, adverts with their clusters."""
+    """The prediction of one photo: file, seconds, lines, identifiers as they are ``meant``, adverts with their clusters."""
     analysis = result.analysis
     lines, identifiers, adverts = [], [], []
     for found in result.adverts:
         for line in found.advert.lines:
             sure = round(line.confidence, 6)
             lines.append({"quad": quad_to_json(line.quad), "text": line.reading.text, "conf": sure})
-        for identifier, link in zip(found.advert.identifiers, found.links, strict=True):
-            identifiers.append(
-                {
-                    "kind": identifier.kind,
-                    "value": identifier.value,
-                    "conf": round(identifier.confidence, 6),
-                    "shop_id": link.shop_id,
-                }
-            )
+        for identifier, link in linked(found):
+            kind, value, sure = meant(identifier, link)
+            identifiers.append({"kind": kind, "value": value, "conf": round(sure, 6), "shop_id": link.shop_id})
         placement = found.placement
         quad = quad_to_json(found.advert.quad)
         adverts.append({"quad": quad, "cluster": placement.cluster, "shop_cluster": placement.shop_cluster})
