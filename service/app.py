@@ -13,6 +13,9 @@ from .api.routers import ROUTERS as api_routers
 from .desk.routers import ROUTERS as desk_routers
 from .jobs import routes as jobs
 from .metrics import Metrics
+from .open311 import forms as open311
+from .open311.described import without_validation_errors
+from .open311.routers import ROUTERS as open311_routers
 from .reports import bulk
 from .reports import routes as reports
 from .requests import BodyBounds, RequestFrame
@@ -30,6 +33,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     webhooks.router,
     *api_routers,
     *desk_routers,
+    *open311_routers,
 )
 """Every router of the service. A new one is added here and nowhere else."""
 _ABOUT = """Takes in citizens' reports of drug adverts on walls, reads the photos, and says which known shops they lead to.
@@ -60,9 +64,10 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
     )
-    problems.install(app)
+    problems.install(app, {open311.PREFIX: open311.errors})
     for router in ROUTERS:
         app.include_router(router)
+    without_validation_errors(app)
     app.add_middleware(BodyBounds, settings=chosen)
     app.add_middleware(RequestFrame, metrics=metrics)
     return app

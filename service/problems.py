@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +16,8 @@ from starlette.exceptions import HTTPException
 from ..contract import BrokenInstallationError, TagtraceError
 
 MEDIA_TYPE = "application/problem+json"
+Form = Callable[[Request, "ProblemError"], Response]
+"""Writes an error in another form, for clients of a standard that has its own."""
 _log = structlog.get_logger(__name__)
 
 
@@ -71,7 +73,11 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def answer(request: Request, problem: ProblemError) -> Response:
-    """An error as response. The body of HEAD requests is left out by the server."""
+    """An error as response, in the form of the part of the service that was asked. The server leaves out bodies for HEAD."""
+    forms: Mapping[str, Form] = getattr(request.app.state, "problem_forms", {})
+    for prefix, write in forms.items():
+        if request.url.path.startswith(f"{prefix}/"):
+            return write(request, problem)
     body = Problem(
         type=f"urn:tagtrace:problem:{problem.kind}" if problem.kind else "about:blank",
         title=HTTPStatus(problem.status).phrase,
@@ -84,8 +90,9 @@ def answer(request: Request, problem: ProblemError) -> Response:
     return JSONResponse(content, status_code=problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Make every error of an application a problem."""
+def install(app: FastAPI, forms: Mapping[str, Form] | None = None) -> None:
+    """Make every error of an application a problem; ``forms`` write those below some paths in another form."""
+    app.state.problem_forms = dict(forms or {})
 
     @app.exception_handler(ProblemError)
     async def _problem(request: Request, error: ProblemError) -> Response:

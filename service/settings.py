@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from ..contract import TagtraceError
 from .settings_data import DataSettings
+from .settings_open311 import Open311Settings
 
 SETTINGS_FILE = "TAGTRACE_SETTINGS"
 DEVELOPMENT_SECRET = "development-only-secret-not-for-production"
@@ -30,7 +31,7 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
-class ServiceSettings(DataSettings):
+class ServiceSettings(DataSettings, Open311Settings):
     """Everything that can be set. Sizes are in bytes, times in seconds where the name ends in ``_s``."""
 
     model_config = SettingsConfigDict(env_prefix="TAGTRACE_", extra="ignore", frozen=True)

@@ -34,6 +34,7 @@ class ServiceState:
     key_rate: RateLimit
     analyser: Analyser
     analysing: asyncio.Semaphore
+    unknown_forms: asyncio.Semaphore
     metrics: Metrics = field(default_factory=Metrics)
     known_keys: dict[str, tuple[float, Key]] = field(default_factory=dict)
     """Keys by id, with the monotonic time until which they need no other look."""
@@ -53,6 +54,7 @@ def open_state(settings: ServiceSettings, metrics: Metrics) -> Iterator[ServiceS
             key_rate=RateLimit(settings.key_rate_per_minute, settings.key_burst),
             analyser=Analyser(settings, store),
             analysing=asyncio.Semaphore(settings.analyse_at_once),
+            unknown_forms=asyncio.Semaphore(settings.open311_unknown_forms),
             metrics=metrics,
         )
 

@@ -117,6 +117,12 @@ def give_back(session: Session, lease: Lease, now: datetime) -> bool:
     return _change(session, lease, {**values, "attempts": lease.attempts - 1})
 
 
+def postpone(session: Session, lease: Lease, until: datetime) -> bool:
+    """Put a job back until a moment, as if it had not been tried: it waits for something outside."""
+    values = {"state": JobState.WAITING, "token": None, "lease_until": None, "run_after": until}
+    return _change(session, lease, {**values, "attempts": lease.attempts - 1})
+
+
 def fail(session: Session, lease: Lease, error: str, now: datetime, rule: RetryRule) -> bool:
     """End an attempt that failed: the job waits for its next one, or is set aside. Gives whether it was set aside."""
     if lease.attempts >= rule.attempts:

@@ -60,6 +60,34 @@ class ReportPhotoRow(Base):
     """For a frame: seconds from the beginning of its video."""
 
 
+class ReportMediaRow(Base):
+    """A picture that a report names by its address, to be fetched by a worker."""
+
+    __tablename__ = "report_media"
+
+    report_id: Mapped[str] = mapped_column(ForeignKey("reports.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    url: Mapped[str] = mapped_column(Text)
+    """Empty once it was erased."""
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(Text, default="")
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    """Of the picture, once it was fetched."""
+
+
+class Open311Row(Base):
+    """What a report that came in as an Open311 request says beside what every report says."""
+
+    __tablename__ = "open311_requests"
+
+    report_id: Mapped[str] = mapped_column(ForeignKey("reports.id", ondelete="CASCADE"), primary_key=True)
+    service_code: Mapped[str] = mapped_column(String(64), index=True)
+    address_id: Mapped[str] = mapped_column(Text, default="")
+    attributes: Mapped[dict[str, Any]]
+    """Answers by the code of the attribute, each a list of texts."""
+
+
 class ReportRequestRow(Base):
     """A request that made a report, by its idempotency key or by its content: sent again, it gives the same report."""
 

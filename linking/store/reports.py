@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from ...contract import TagtraceError
 from .audit import ACTOR, actor_of, note
+from .beside import NewMedia, Open311Facts, keep_beside
 from .cluster_tables import BundleRow, SightingRow
 from .jobs import JobKind, add_jobs
 from .report_tables import ReportContactRow, ReportEventRow, ReportPhotoRow, ReportRequestRow, ReportRow, WebhookRow
@@ -73,6 +74,10 @@ class NewReport:
     photo_place: str = ""
     """Where the bytes of its files lie (``PhotoFiles.url``)."""
     actor: str = ""
+    media: tuple[NewMedia, ...] = ()
+    open311: Open311Facts | None = None
+    known_by_words: bool = False
+    """Whether the same words are a request sent again also where no file came with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ def _keep(session: Session, fresh: Sequence[tuple[str, NewReport]], now: datetim
         session.execute(insert(ReportPhotoRow), files)
         photos = [_photo(made, n, file, report, now) for made, report in fresh for n, file in enumerate(report.files)]
         insert_missing(session, PhotoRow, photos)
+    keep_beside(session, [(made, report.media, report.open311) for made, report in fresh])
     requests = [
         {"owner": report.owner, "key": key, "digest": report.digest, "report_id": made, "at": now}
         for made, report in fresh
@@ -158,7 +164,7 @@ def _keep(session: Session, fresh: Sequence[tuple[str, NewReport]], now: datetim
 
 def _keys(report: NewReport) -> list[str]:
     keys = [f"key:{report.idempotency_key}"] if report.idempotency_key else []
-    return [*keys, f"content:{report.digest}"] if report.files else keys
+    return [*keys, f"content:{report.digest}"] if report.files or report.known_by_words else keys
 
 
 def _queue_up(session: Session, pairs: Sequence[tuple[str, str]]) -> None:

@@ -15,7 +15,7 @@ from ..life import ResourceState
 from . import vault
 from .audit import note
 from .people import PersonSessionRow, SignInLockRow
-from .report_tables import ReportRequestRow, ReportRow, WebhookRow
+from .report_tables import Open311Row, ReportMediaRow, ReportRequestRow, ReportRow, WebhookRow
 from .tables import AdvertRow, AnalysisRow, IdentifierRow, LinkRow, PhotoRow, ResourceRow
 
 HELD: Final = (ResourceState.VERIFIED, ResourceState.SENT, ResourceState.BLOCKED)
@@ -47,6 +47,12 @@ def reporters(session: Session, moment: datetime, dry: bool) -> int:
 def words(session: Session, moment: datetime, dry: bool) -> int:
     """Erase what citizens wrote, and addresses, of reports received before a moment; place and time stay."""
     old = and_(ReportRow.received_at < moment, or_(ReportRow.text != "", ReportRow.address != ""))
+    reports = select(ReportRow.id).where(ReportRow.received_at < moment)
+    # Addresses of pictures may name whoever put them there, and answers to questions are words, too.
+    named = and_(ReportMediaRow.url != "", ReportMediaRow.report_id.in_(reports))
+    said = and_(or_(Open311Row.attributes != {}, Open311Row.address_id != ""), Open311Row.report_id.in_(reports))
+    _change(session, dry, ReportMediaRow, named, "report.words", {"url": ""})
+    _change(session, dry, Open311Row, said, "report.words", {"attributes": {}, "address_id": ""})
     return _change(session, dry, ReportRow, old, "report.words", {"text": "", "address": ""})
 
 

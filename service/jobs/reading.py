@@ -25,10 +25,12 @@ from ...linking.store import Store
 from ...linking.store import jobs as job_rows
 from ...linking.store import reports as rows
 from ...linking.store.analyses import is_analysed, made_by
+from ...linking.store.beside import MediaState
 from ...linking.store.clusters import clusters_of, put_sightings
 from ...linking.store.jobs import Lease
 from ...linking.store.loading import latest_with_links
 from ...linking.store.measures import observe
+from ...linking.store.media import media_of
 from ...linking.store.photos import PhotoFiles
 from ...linking.store.report_tables import ReportPhotoRow, ReportRow
 from ...linking.store.reports import FileKind, NewFile, ReportState
@@ -42,12 +44,14 @@ from ...scoring.storing import keep
 from ..register import Register
 from ..reports.view import identifier_view
 from ..settings import ServiceSettings
+from .fetching import fetch_media
 from .measures import of_analysis
 from .video import sharpest_frames
 
 _POINT = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 """Web addresses lie in no photo."""
 _POISON = "poison"
+_PERSONAL = frozenset({IdentifierKind.PHONE, IdentifierKind.WHATSAPP, IdentifierKind.EMAIL, IdentifierKind.SIGNAL})
 _UNREGISTERED = frozenset({str(Flag.PROTECTED), str(Flag.UNSURE), str(Flag.OBSOLETE)})
 _log = structlog.get_logger(__name__)
 
@@ -80,6 +84,7 @@ class ReportReader:
         """Read a report and end its job. Raises ``LostLease``, or whatever went wrong, for another attempt."""
         now = rows.now_utc()
         report = self._store.write(lambda session: self._begin(session, lease, now), _actor(lease))
+        fetch_media(report.id, self._store, self._files, self._settings, _actor(lease))
         self._take_frames(report)
         with self._store.read() as session:
             files = [file for file in rows.files_of(session, report.id) if file.kind != FileKind.VIDEO]
@@ -92,7 +97,7 @@ class ReportReader:
         results = place_all(found.analyses, shops, self._score.links, self._score.clusters, placing, features_of, past)
         keep(self._store, results, self._described, self._score.clusters, features_of, now)
         self._place_missing([file for file in files if file not in new], now)
-        contacts = self._contacts(report, shops)
+        contacts = self._contacts(report, not files, shops)
         self._store.write(lambda session: self._end(session, lease, report, files, found, contacts), _actor(lease))
 
     def _begin(self, session: Any, lease: Lease, now: datetime) -> ReportRow:
@@ -187,9 +192,12 @@ class ReportReader:
             ]
             put_sightings(self._store, sightings, at=now, actor="worker", settings=self._score.clusters)
 
-    def _contacts(self, report: ReportRow, shops: Shops) -> list[tuple[str, str, dict[str, Any]]]:
-        """The contacts of a report's web addresses, linked."""
+    def _contacts(self, report: ReportRow, alone: bool, shops: Shops) -> list[tuple[str, str, dict[str, Any]]]:
+        """The contacts of a report's web addresses, linked; where it brings nothing else (``alone``), those in its words."""
         found = {(item.kind, item.value): item for text in report.web for item in extract_text(str(text))}
+        if alone and not report.web:
+            # A phone or an e-mail address in somebody's words may well be the reporter's own.
+            found = {(item.kind, item.value): item for item in extract_text(report.text) if item.kind not in _PERSONAL}
         advert = Advert(_POINT, identifiers=tuple(found.values()))
         links: tuple[Link, ...] = link_advert(advert, shops, self._score.links)
         return [
@@ -219,8 +227,9 @@ class ReportReader:
         rows.put_contacts(session, report.id, contacts)
         register(session, _plain(contacts), "named in a report")
         observe(session, [item for analysis, _ in found.analyses for item in of_analysis(analysis)])
-        failed = bool(files) and not seen and not contacts
-        why = "none of its photos could be read" if failed else ""
+        lost = [row for row in media_of(session, [report.id]) if row.state == MediaState.FAILED]
+        failed = bool(files or lost) and not seen and not contacts
+        why = "" if not failed else "none of its photos could be read" if files else "its picture could not be fetched"
         rows.set_report_state(session, report.id, ReportState.FAILED if failed else ReportState.READ, now, why)
 
 

@@ -25,6 +25,7 @@ from ...scoring.build import build_engine
 from ...scoring.worker import limit_threads
 from .. import logs
 from ..settings import ServiceSettings
+from .fetching import Postponed
 from .reading import LostLease, ReportReader, score_settings
 
 TIMED_OUT = 70
@@ -67,6 +68,10 @@ class Worker:
             _log.info("report read", report=lease.report_id, attempts=lease.attempts)
         except LostLease:
             _log.info("report given up", report=lease.report_id)
+        except Postponed as wait:
+            until = wait.until
+            self._store.write(lambda session: job_rows.postpone(session, lease, until), self._name)
+            _log.info("report waits for its pictures", report=lease.report_id)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next job is done; this one is tried again
             _log.error("report not read", report=lease.report_id, attempts=lease.attempts, exc_info=error)
             self._failed(lease, f"{type(error).__name__}: {error}")

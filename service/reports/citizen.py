@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from collections.abc import Iterable
 from datetime import datetime
 from importlib import resources
 
 from pydantic import BaseModel, Field
 
-from ...linking.store.report_tables import ReportRow, TrackRow
+from ...linking.life import ResourceState
+from ...linking.store.report_tables import ReportRow
 from ...linking.store.reports import ReportState
+from ...linking.store.standing import Standing
 from ...linking.store.tracks import Track
 
 _OF_TRACK = {
@@ -22,6 +23,7 @@ _OF_TRACK = {
     (Track.BLOCKING, "blocked"): "blocked",
 }
 """Investigations are never told of."""
+_OF_CONTACT = {ResourceState.SENT: "sent_for_blocking", ResourceState.BLOCKED: "blocked"}
 
 
 class CitizenStatus(BaseModel):
@@ -32,25 +34,32 @@ class CitizenStatus(BaseModel):
     text: dict[str, str] = Field(description="By language: kk, ru, en.")
 
 
-def citizen_status(report: ReportRow, tracks: Iterable[TrackRow], found: bool) -> list[CitizenStatus]:
-    """What may be told, the oldest first; ``found``: whether any contact was found.
+def citizen_status(report: ReportRow, standing: Standing) -> list[CitizenStatus]:
+    """What may be told, the oldest first.
 
     Several things may hold at once: the wall is painted while the resource still waits to be blocked.
     """
     told: dict[str, datetime] = {}
+
+    def tell(code: str | None, since: datetime) -> None:
+        if code is not None:
+            told[code] = min(since, told.get(code, since))
+
     match report.state:
         case ReportState.FAILED:
             told["unreadable"] = report.state_at
         case ReportState.CANCELLED:
             told["cancelled"] = report.state_at
+        case ReportState.READ if standing.found:
+            told["checking"] = report.state_at
         case ReportState.READ:
-            told["checking" if found else "nothing_found"] = report.state_at
+            told["nothing_found" if standing.pictures else "nothing_named"] = report.state_at
         case _:
             told["received"] = report.received_at
-    for row in tracks:
-        code = _OF_TRACK.get((Track(row.track), row.state))
-        if code is not None:
-            told[code] = min(row.since, told.get(code, row.since))
+    for row in standing.tracks:
+        tell(_OF_TRACK.get((Track(row.track), row.state)), row.since)
+    for contact in standing.contacts:
+        tell(_OF_CONTACT.get(contact.state), contact.since)
     if len(told) > 1:
         told.pop("checking", None)
     return [

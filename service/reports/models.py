@@ -80,6 +80,15 @@ class FileView(BaseModel):
     failure_message: str | None
 
 
+class MediaView(BaseModel):
+    """A picture that the report names by its address."""
+
+    url: str
+    state: str = Field(description="waiting, fetched or failed.")
+    error: str = Field(description="Why it was not fetched.")
+    sha256: str | None
+
+
 class DuplicateView(BaseModel):
     """Another report that shows the same."""
 
@@ -104,6 +113,7 @@ class ReportView(BaseModel):
     text: str
     web: list[str]
     files: list[FileView]
+    media: list[MediaView]
     adverts: list[AdvertView]
     contacts: list[IdentifierView] = Field(description="What the web addresses of the report are.")
     duplicates: list[DuplicateView]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from ...linking.store import jobs as job_rows
 from ...linking.store import reports as rows
+from ...linking.store.beside import NewMedia, Open311Facts
 from ...linking.store.reports import NewReport, ReportState
 from ..access import Principal, Role, Scope, allow
 from ..problems import InvalidField, ProblemError, problems
@@ -109,27 +111,49 @@ async def read_json(request: Request) -> Mapping[str, Any]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What some ways in bring beside files and fields."""
+
+    source: str = "api"
+    media: tuple[NewMedia, ...] = ()
+    open311: Open311Facts | None = None
+    marks: tuple[str, ...] = ()
+    """What tells two reports of the same words apart, and is not kept."""
+    words_alone: bool = False
+    """Whether words are enough: no photo, and no web address."""
+    known_by_words: bool = False
+    """Whether the same words without a file are a request sent again."""
+
+
 async def intake(
     state: ServiceState,
     sender: Principal,
     fields: ReportFields,
     files: tuple[rows.NewFile, ...],
     key: str | None,
-    source: str = "api",
+    beside: Beside = Beside(),
 ) -> ReportAccepted:
     """Take a report in; every way in ends here. ``ProblemError`` 422 for an empty one, 409 for a key used for another."""
-    if not files and not fields.web:
-        raise refused([InvalidField(field="photo", message="a report has photos, a video, or web addresses")])
+    if not (files or fields.web or beside.media or (beside.words_alone and fields.text)):
+        words = ", or words" if beside.words_alone else ""
+        raise refused([InvalidField(field="photo", message=f"a report has photos, a video, or web addresses{words}")])
     said = fields.model_dump(exclude={"callback_url", "priority"}, mode="json")
+    content: list[object] = [sorted(file.sha256 for file in files), sorted(said.items(), key=lambda item: item[0])]
+    if beside.media or beside.marks:
+        content += [[item.url for item in beside.media], beside.marks]
     report = NewReport(
         owner=sender.owner,
-        source=source,
+        source=beside.source,
         files=files,
         web=tuple(fields.web),
         idempotency_key=key,
-        digest=digest(state.settings, sorted(file.sha256 for file in files), sorted(said.items(), key=lambda item: item[0])),
+        digest=digest(state.settings, *content),
         photo_place=state.photos.url,
         actor=sender.actor,
+        media=beside.media,
+        open311=beside.open311,
+        known_by_words=beside.known_by_words,
         **{
             name: getattr(fields, name)
             for name in ("external_id", "lat", "lon", "address", "text", "taken_at", "callback_url", "priority")

@@ -10,11 +10,13 @@ from ...linking.store import Store
 from ...linking.store import reports as rows
 from ...linking.store.clusters import clusters_of
 from ...linking.store.loading import latest_with_links
+from ...linking.store.media import media_of
 from ...linking.store.report_tables import ReportContactRow, ReportRow, TrackRow
+from ...linking.store.standing import standings
 from ...linking.store.tracks import tracks_of
 from ..problems import ProblemError
 from .citizen import citizen_status
-from .models import AdvertView, DuplicateView, FileView, IdentifierView, LinkView, ReportLine, ReportView, TrackView
+from .models import AdvertView, DuplicateView, FileView, IdentifierView, LinkView, MediaView, ReportLine, ReportView, TrackView
 
 
 def report_view(store: Store, report_id: str, owner: str | None) -> ReportView:
@@ -32,7 +34,8 @@ def report_view(store: Store, report_id: str, owner: str | None) -> ReportView:
         ]
         contacts = [_contact(row) for row in rows.contacts_of(session, report_id)]
         duplicates = rows.duplicates_of(session, report_id)
-    read = [track for key in keys for track in tracks[key]]
+        media = media_of(session, [report_id])
+        standing = standings(session, [report_id])[report_id]
     return ReportView(
         **line(report).model_dump(),
         source=report.source,
@@ -42,10 +45,11 @@ def report_view(store: Store, report_id: str, owner: str | None) -> ReportView:
         text=report.text,
         web=[str(item) for item in report.web],
         files=[_file(file) for file in files],
+        media=[MediaView(url=row.url, state=row.state, error=row.error, sha256=row.sha256) for row in media],
         adverts=adverts,
         contacts=contacts,
         duplicates=[DuplicateView(report_id=other, by=by) for other, by in duplicates],
-        citizen=citizen_status(report, read, bool(adverts or contacts)),
+        citizen=citizen_status(report, standing),
     )
 
 

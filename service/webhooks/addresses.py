@@ -1,9 +1,14 @@
-"""Where webhooks may go: nobody who may name an address gets to speak to machines inside our own network through it."""
+"""Where webhooks and fetches may go: nobody who may name an address gets to speak to machines inside our network through it."""
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
 import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from ...contract import TagtraceError
@@ -54,6 +59,32 @@ def resolve(parts: SplitResult, *, private: bool) -> tuple[str, int]:
     if not private and not all(is_public(address) for address in addresses):
         raise TagtraceError(f"{host}: leads into a private network")
     return addresses[0], port
+
+
+@contextmanager
+def connected(parts: SplitResult, *, private: bool, timeout_s: float) -> Iterator[http.client.HTTPConnection]:
+    """A connection to the address that was checked, closed when the block ends. Nothing is sent yet.
+
+    Raises ``TagtraceError`` as ``resolve`` does, and ``OSError`` where nobody answers within ``timeout_s``.
+    """
+    address, port = resolve(parts, private=private)
+    host = parts.hostname or ""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    plain = socket.create_connection((address, port), timeout_s)
+    try:
+        wrapped: Any = plain
+        if parts.scheme == "https":
+            wrapped = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+        connection.sock = wrapped
+        yield connection
+    finally:
+        connection.close()
+        plain.close()
+
+
+def target_of(parts: SplitResult) -> str:
+    """What follows the host in an address: path and query."""
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def is_public(address: str) -> bool:

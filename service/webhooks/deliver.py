@@ -10,13 +10,10 @@ import hashlib
 import hmac
 import http.client
 import json
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 import structlog
 
@@ -27,7 +24,7 @@ from ...linking.store import webhooks as rows
 from ...linking.store.jobs import RetryRule
 from ...linking.store.reports import now_utc
 from ..settings import ServiceSettings
-from .addresses import check_address, resolve
+from .addresses import check_address, connected, target_of
 
 _MOST_ANSWER = 64_000
 """Bytes of an answer that are read; nothing is done with them."""
@@ -120,21 +117,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], settings: ServiceSet
     """POST to an address after checking where it leads; gives the status. Redirects are answers like any other."""
     private = settings.webhook_private_addresses
     parts = check_address(url, private=private)
-    address, port = resolve(parts, private=private)
-    timeout = settings.webhook_timeout_s
-    host = parts.hostname or ""
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
-    plain = socket.create_connection((address, port), timeout)
-    try:
-        wrapped: Any = plain
-        if parts.scheme == "https":
-            wrapped = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
-        connection.sock = wrapped
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("POST", target, body, {**headers, "Host": parts.netloc, "Connection": "close"})
+    with connected(parts, private=private, timeout_s=settings.webhook_timeout_s) as connection:
+        connection.request("POST", target_of(parts), body, {**headers, "Host": parts.netloc, "Connection": "close"})
         answer = connection.getresponse()
         answer.read(_MOST_ANSWER)
         return answer.status
-    finally:
-        connection.close()
-        plain.close()
