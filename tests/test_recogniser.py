@@ -162,29 +162,34 @@ class TestTraining:
             a.pictures.shape == b.pictures.shape and a.pictures.equal(b.pictures) for a, b in zip(one, other, strict=False)
         )
 
-    def test_a_short_run_learns_resumes_and_exports(self, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_short_run_learns_resumes_and_exports(self, shards: Path, tmp_path: Path) -> None:
         pytest.importorskip("torch")
         from tagtrace.training import recogniser
-        from tagtrace.training.recogniser_net import Model
+        from tagtrace.training.recogniser_settings import NetworkSettings, RecogniserSettings
 
-        small = {"stem": 8, "dims": (16, 24, 32), "depths": (1, 1, 1), "neck": 32, "layers": 1, "heads": 2}
-        monkeypatch.setattr(recogniser, "Model", lambda classes: Model(classes, **small))  # type: ignore[arg-type]
         said: list[str] = []
-        settings = recogniser.RecogniserSettings(
-            data=(str(shards),), held_out=str(shards), out=str(tmp_path), start="scratch", steps=30, workers=0, log_every=5
+        settings = RecogniserSettings(
+            data=(str(shards),),
+            held_out=str(shards),
+            out=str(tmp_path),
+            start="scratch",
+            steps=30,
+            workers=0,
+            log_every=5,
+            network=NetworkSettings(stem=8, dims=(16, 24, 32), depths=(1, 1, 1), neck=32, layers=1, heads=2),
         )
         recogniser.train(replace(settings, steps=15), said.append)
         score = recogniser.train(settings, said.append)
-        rows = (tmp_path / "log.csv").read_text().splitlines()
-        assert rows[0].startswith("step,") and rows[1].startswith("5,") and rows[-1].startswith("30,"), "the second run goes on"
-        assert float(rows[-1].split(",")[3]) < float(rows[1].split(",")[3])
+        rows = [json.loads(row) for row in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+        assert [row["step"] for row in rows] == [5, 10, 15, 20, 25, 30], "the second run goes on"
+        assert rows[-1]["loss"] < rows[0]["loss"]
         assert score.whole.lines == 23 and "plain" in score.describe()
         reader = OnnxRecogniser(tmp_path / "recogniser.onnx", ReadSettings(threads=1))
         assert len(reader.read([line(TEXTS[0])])) == 1
 
     def test_settings_from_toml(self, tmp_path: Path) -> None:
         pytest.importorskip("torch")
-        from tagtrace.training.recogniser import load_settings
+        from tagtrace.training.recogniser_settings import load_settings
 
         path = tmp_path / "run.toml"
         path.write_text('data = ["a", "b"]\nminutes = 5\n[crop]\nheight = 32\n[augment]\nshrink_px = [9, 20]\n')

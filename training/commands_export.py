@@ -18,16 +18,14 @@ def easyocr(
 
     Example: tagtrace export easyocr --out easyocr-models
     """
-    from ..models.alphabet import ALPHABET
-    from ..models.linecrop import CropSettings
+    from dataclasses import asdict
+
     from ..models.registry import Task, resolve
     from .easyocr_format import NETWORK, export_easyocr
-    from .recogniser import load_weights
-    from .recogniser_net import Model
+    from .recogniser_trainer import model_of
 
     if weights is None:
         weights = next(path for path, _ in resolve(Task.RECOGNISER).files if path.suffix == ".safetensors")
-    model = Model(1 + len(ALPHABET))
-    load_weights(model, weights)
-    export_easyocr(model.eval(), out, CropSettings().height)
+    model, network, crop = model_of(weights)
+    export_easyocr(model, out, crop.height, asdict(network))
     typer.echo(f"{out}: easyocr.Reader([...], recog_network={NETWORK!r}) loads it; see training/easyocr_format.py")

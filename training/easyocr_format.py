@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import shutil
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -30,13 +32,17 @@ LANGUAGES = ("en", "ru", "be", "bg", "uk", "mn")
 """Language codes that EasyOCR may be opened with; it has none for Kazakh."""
 
 
-def export_easyocr(model: recogniser_net.Model, folder: str | Path, height: int) -> None:
-    """Write ``tagtrace_line.py``, ``.yaml`` and ``.pth`` to ``folder``; ``height`` is the input's, in pixels."""
+def export_easyocr(
+    model: recogniser_net.Model, folder: str | Path, height: int, network: Mapping[str, Any] | None = None
+) -> None:
+    """Write ``tagtrace_line.py``, ``.yaml`` and ``.pth`` to ``folder``; ``height`` is the input's, in pixels, and ``network`` the
+    sizes of the network where they are not the default ones."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(recogniser_net.__file__, folder / f"{NETWORK}.py")
     # EasyOCR strips the first 7 letters of each name: what DataParallel puts before them
     weights = OrderedDict((f"module.{name}", value.contiguous()) for name, value in model.state_dict().items())
     torch.save(weights, folder / f"{NETWORK}.pth")
-    described = {"network_params": {}, "imgH": height, "lang_list": list(LANGUAGES), "character_list": ALPHABET}
+    sizes = {name: list(value) if isinstance(value, tuple) else value for name, value in (network or {}).items()}
+    described = {"network_params": sizes, "imgH": height, "lang_list": list(LANGUAGES), "character_list": ALPHABET}
     (folder / f"{NETWORK}.yaml").write_text(yaml.safe_dump(described, allow_unicode=True, width=1000), encoding="utf-8")

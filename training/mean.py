@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -11,9 +12,9 @@ from safetensors.torch import load_file
 
 from ..contract import TagtraceError
 from ..models.alphabet import ALPHABET
-from ..models.linecrop import CropSettings
 from .recogniser import export
 from .recogniser_net import Model
+from .recogniser_trainer import described
 
 
 def mean_of(weights: Sequence[Path], shares: Sequence[float] = ()) -> Model:
@@ -32,7 +33,7 @@ def mean_of(weights: Sequence[Path], shares: Sequence[float] = ()) -> Model:
             raise TagtraceError(f"{path}: cannot be read as weights ({error})") from error
         for name, value in state.items():
             total[name] = total.get(name, torch.zeros((), dtype=torch.float64)) + part * value.double()
-    model = Model(1 + len(ALPHABET))
+    model = Model(1 + len(ALPHABET), **asdict(described(weights[0])[0]))
     own = model.state_dict()
     try:
         model.load_state_dict({name: value.to(own[name].dtype) if name in own else value for name, value in total.items()})
@@ -48,4 +49,5 @@ def write_mean(weights: Sequence[Path], out: Path, shares: Sequence[float] = ())
     """
     model = mean_of(weights, shares)
     out.mkdir(parents=True, exist_ok=True)
-    return export(model.eval(), out, CropSettings())
+    network, crop = described(weights[0])
+    return export(model.eval(), out, crop, network)

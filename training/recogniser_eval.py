@@ -79,11 +79,12 @@ def count(name: str, pairs: Iterable[tuple[str, str]]) -> Slice:
 def read_all(model: nn.Module, batches: EvalBatches, bfloat16: bool) -> dict[int, str]:
     """The best-path text of every crop, by its index in the shards."""
     model.eval()
+    device = next(model.parameters()).device
     found = {}
     for number in range(len(batches)):
         pictures, members = batches[number]
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            best = model(pictures.contiguous(memory_format=torch.channels_last)).argmax(-1)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+            best = model(pictures.to(device).contiguous(memory_format=torch.channels_last)).argmax(-1).cpu()
         for index, columns in zip(members, best, strict=True):
             merged = torch.unique_consecutive(columns)
             found[index] = "".join(ALPHABET[c - 1] for c in merged.tolist() if c)
