@@ -16,6 +16,7 @@ from ..contract import TagtraceError
 from .bundles import Rule, bundle
 from .joining import compare, is_again, is_copy, joins_in_doubt
 from .ledger import Event, EventKind, LedgerState, pair
+from .sentences import say
 from .settling import Change, Part, settle
 from .shelf import Bundle, Cluster, Facts, PaintState, Record, Shelf, Target
 from .sightings import (
@@ -278,7 +279,7 @@ class Book:
         components = {own.component} | {shelf.bundle(r.bundle).component for r in self._neighbours(item)}
         gone = {old.evidence} if old.spot is not None else set()
         shelf.change(record, traced=item, spare=False)
-        change.words[own.id] = ("read again",)
+        change.words[own.id] = (say("read_again"),)
         self._reform(components, [], change, gone)
         return True
 
@@ -388,4 +389,4 @@ def _facts(sighting: Sighting) -> tuple[object, ...]:
 def _words(item: Traced, other: Record, settings: ClusterSettings) -> tuple[str, ...]:
     """Why a sighting belongs to its neighbour, step by step."""
     steps = compare(item, other.traced, settings).steps
-    return tuple(f"{step.name}: {step.text} ({step.nats:+.1f})" for step in steps)
+    return tuple(say("step", step=step.name, text=step.text, nats=f"{step.nats:+.1f}") for step in steps)

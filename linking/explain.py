@@ -15,17 +15,21 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from ..contract import Evidence, Flag, Identifier, IdentifierKind, Outcome, Resource
 from ..inference.identifiers.protected import is_protected
 from .priors import PriorSettings, PriorSource, prior_share, prior_steps
 from .register import Shops, differ_in_digits
+from .sentences import say
 from .stems import has_stem, shortened, stem, template
 
 _CHECKED = frozenset({IdentifierKind.ONION, IdentifierKind.BTC, IdentifierKind.TRON, IdentifierKind.TON, IdentifierKind.TOX})
+_Words = Callable[..., str]
+"""A sentence that still wants its resource."""
+_EQUAL, _ALIKE = partial(say, "equal"), partial(say, "alike")
 _LEAST = 1e-12
 """Shares are not taken below this: a logarithm needs more than nothing."""
 
@@ -164,7 +168,7 @@ def beside(found: Sequence[Meaning], anchor: Resource, probability: float, setti
     """The same meanings in an advert that shows ``anchor`` with this probability: shops paint their contacts together."""
     share = settings.beside_share * probability
     odds = share / max(1.0 - share, _LEAST)
-    text = f"painted beside {words_of(anchor)}"
+    text = say("beside", resource=words_of(anchor))
     step = Evidence("beside", math.log1p(odds), text)
     out = [
         replace(m, steps=(*m.steps, step), reason=f"{m.reason}; {text}") if m.shop_id == anchor.shop_id else m for m in found[:-1]
@@ -177,8 +181,9 @@ def beside(found: Sequence[Meaning], anchor: Resource, probability: float, setti
 
 def words_of(resource: Resource) -> str:
     """A resource for people: its kind, its value, and whose it is."""
-    name = f"{resource.shop_name} ({resource.shop_id})" if resource.shop_name else resource.shop_id
-    return f"{resource.kind} {resource.value} of {name}"
+    if resource.shop_name:
+        return say("resource_named", kind=resource.kind, value=resource.value, name=resource.shop_name, shop=resource.shop_id)
+    return say("resource", kind=resource.kind, value=resource.value, shop=resource.shop_id)
 
 
 def _listed(
@@ -190,25 +195,25 @@ def _listed(
 ) -> dict[Resource, Evidence]:
     """The listed resources that the wall may show, each with the evidence of the reading: the best that is found for it."""
     kind, read = identifier.kind, identifier.value
-    offers = [(resource, shares[read], "the value equals {}") for resource in _offered(shops.exact(kind, read))]
+    offers = [(resource, shares[read], _EQUAL) for resource in _offered(shops.exact(kind, read))]
     if not links_exactly(identifier):
         alike = _offered(shops.alike(kind, read))
-        offers += [(resource, settings.lookalike_share, "looks like {}") for resource in alike]
+        offers += [(resource, settings.lookalike_share, _ALIKE) for resource in alike]
         misreads = _by_alternatives(read, shares, settings) if ratios is None else _by_picture(read, shares, ratios, settings)
-        for value, (share, text) in misreads.items():
-            offers += [(resource, share, text) for resource in _offered(shops.exact(kind, value))]
+        for value, (share, words) in misreads.items():
+            offers += [(resource, share, words) for resource in _offered(shops.exact(kind, value))]
     found: dict[Resource, Evidence] = {}
-    for resource, share, text in offers:
+    for resource, share, words in offers:
         nats = math.log(max(share, _LEAST))
         if resource not in found or nats > found[resource].nats:
-            found[resource] = Evidence("reading", nats, text.format(words_of(resource)))
+            found[resource] = Evidence("reading", nats, words(resource=words_of(resource)))
     return found
 
 
-def _by_alternatives(read: str, shares: Mapping[str, float], settings: LinkSettings) -> dict[str, tuple[float, str]]:
+def _by_alternatives(read: str, shares: Mapping[str, float], settings: LinkSettings) -> dict[str, tuple[float, _Words]]:
     """Other values than the one read with their probabilities and reasons, by the alternatives of the reading."""
     return {
-        value: (share, f"may also be read as {{}} (probability {share:.2f})")
+        value: (share, partial(say, "alternative", share=f"{share:.2f}"))
         for value, share in shares.items()
         if value != read and (share >= settings.least_digit_share * shares[read] or not differ_in_digits(value, read))
     }
@@ -216,13 +221,13 @@ def _by_alternatives(read: str, shares: Mapping[str, float], settings: LinkSetti
 
 def _by_picture(
     read: str, shares: Mapping[str, float], ratios: Mapping[str, float], settings: LinkSettings
-) -> dict[str, tuple[float, str]]:
+) -> dict[str, tuple[float, _Words]]:
     """The same by how well the picture fits each value."""
     least = math.log(settings.least_digit_share)
     return {
         value: (
             shares[read] * math.exp(settings.reading_weight * ratio),
-            f"the picture fits {{}}, {abs(ratio):.1f} nats {'better' if ratio > 0 else 'worse'} than the value read",
+            partial(say, "fits_better" if ratio > 0 else "fits_worse", nats=f"{abs(ratio):.1f}"),
         )
         for value, ratio in ratios.items()
         if value != read and math.isfinite(ratio) and (ratio >= least or not differ_in_digits(value, read))
@@ -234,8 +239,8 @@ def _known(resource: Resource, kin: Kin | None, settings: LinkSettings) -> Evide
     odds = settings.known_odds
     if kin is not None and kin.odds * settings.known_sibling_odds > odds:
         # What is written like this is the listed one or a new one of the same shop.
-        return Evidence("listed", math.log(kin.odds * settings.known_sibling_odds), "listed, and the name is its shop's")
-    return Evidence("listed", math.log(odds), "a listed resource is seen more often than any one unlisted name")
+        return Evidence("listed", math.log(kin.odds * settings.known_sibling_odds), say("listed_kin"))
+    return Evidence("listed", math.log(odds), say("listed"))
 
 
 def _prior_share(
@@ -293,17 +298,17 @@ def _named_alike(
         return None
     twins = [r for r in resources if template(r.kind, r.value) in templates]
     resource = (twins or list(resources))[0]
-    reason = f"has the name '{common}' of {words_of(resource)}; surprise {weight:.1f} nats"
+    reason = say("kin", common=common, resource=words_of(resource), nats=f"{weight:.1f}")
     prior = settings.sibling_prior / len(shops) / (1 - settings.sibling_prior)
     steps = [
-        Evidence("prior", math.log(prior), f"share of new names that are of one of {len(shops)} listed shops"),
-        Evidence("name", weight, f"a stranger's name has '{common}' in it once in {math.exp(weight):.0f} times"),
+        Evidence("prior", math.log(prior), say("shop_share", count=len(shops))),
+        Evidence("name", weight, say("stranger", common=common, times=f"{math.exp(weight):.0f}")),
     ]
     if twins:
         count = len(twins)
-        steps.append(Evidence("form", math.log(settings.same_template_odds * count), f"{count} listed names have this form"))
+        steps.append(Evidence("form", math.log(settings.same_template_odds * count), say("form", count=count)))
     if added:
-        steps.append(Evidence("added word", math.log(settings.added_word_odds), "one generic word was added or left out"))
+        steps.append(Evidence("added word", math.log(settings.added_word_odds), say("added_word")))
     return Kin(share, math.exp(math.fsum(step.nats for step in steps)), resource, tuple(steps), reason)
 
 
@@ -313,7 +318,7 @@ def _siblings(kin: Mapping[str, Kin]) -> list[Meaning]:
             Outcome.SIBLING,
             shop_id,
             found.resource,
-            (*found.steps, Evidence("reading", math.log(found.share), f"read so with probability {found.share:.2f}")),
+            (*found.steps, Evidence("reading", math.log(found.share), say("read_so", share=f"{found.share:.2f}"))),
             found.reason,
         )
         for shop_id, found in sorted(kin.items())
@@ -322,8 +327,8 @@ def _siblings(kin: Mapping[str, Kin]) -> list[Meaning]:
 
 
 def _new(share: float) -> Meaning:
-    step = Evidence("reading", math.log(max(share, _LEAST)), f"an unlisted value with probability {share:.2f}")
-    return Meaning(Outcome.NEW, None, None, (step,), "no listed resource has this or a similar value")
+    step = Evidence("reading", math.log(max(share, _LEAST)), say("unlisted", share=f"{share:.2f}"))
+    return Meaning(Outcome.NEW, None, None, (step,), say("nothing_similar"))
 
 
 def _offered(resources: Sequence[Resource]) -> Sequence[Resource]:

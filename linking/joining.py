@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ..contract import Evidence, IdentifierKind
 from ..inference.identifiers.fold import skeleton
 from .features import Match, match
+from .sentences import say
 from .shops import differ_in_digits
 from .sightings import ClusterSettings, Fact, Traced, is_cut, metres, near, overlap, related, strangers
 from .stems import has_stem, is_telling, words
@@ -108,11 +109,11 @@ def compare(a: Traced, b: Traced, settings: ClusterSettings) -> PairEvidence:
     fact = Fact.SAME_ADVERT if is_again(first, second, settings) else Fact.NONE
     if is_copy(first, second, settings):
         bits = ((first.sighting.picture_hash or 0) ^ (second.sighting.picture_hash or 0)).bit_count()
-        steps.append(Evidence("picture", settings.copy_nats - bits, f"the same picture sent again, {bits} of 64 bits differ"))
+        steps.append(Evidence("picture", settings.copy_nats - bits, say("same_picture", count=bits)))
         fact = Fact.SAME_PHOTO
     elif first.sighting.features is not None and second.sighting.features is not None:
         found = _match(first, second)
-        text = f"{found.kind}: {found.inliers} points of the pictures agree"
+        text = say("points", match=found.kind, count=found.inliers)
         steps.append(Evidence("features", float(found.same_advert_log_odds), text))
         if fact is Fact.NONE or found.kind == "same_photo":
             fact = Fact(found.kind)
@@ -153,16 +154,17 @@ def _contact_step(a: Traced, b: Traced, settings: ClusterSettings) -> Evidence |
                 right *= settings.lookalike_share
             chance = math.exp(-min(surprise(ours.kind, ours.value), surprise(theirs.kind, theirs.value)))
             nats = min(math.log((right + (1 - right) * chance) / chance), settings.most_contact_nats)
-            text = f"{ours.kind} {ours.value}" + ("" if ours.value == theirs.value else f" looks like {theirs.value}")
+            code = "same_contact" if ours.value == theirs.value else "contact_alike"
+            text = say(code, kind=ours.kind, value=ours.value, other=theirs.value)
             best = max(best, (nats, text)) if best else (nats, text)
     if best is None and related(a.evidence, b.evidence):
-        return Evidence("contact", 0.0, "one may also be read as the other")
+        return Evidence("contact", 0.0, say("either_read"))
     if best is None and not (a.clear and b.clear):
         best = _words_step(a, b, settings)
     if best is None:
         sure = max(i.confidence for i in a.sighting.identifiers) * max(i.confidence for i in b.sighting.identifiers)
         nats = max(math.log1p(-min(sure, 1.0 - 1e-9)), -settings.most_contact_nats)
-        return Evidence("contact", nats, "different contacts")
+        return Evidence("contact", nats, say("other_contacts"))
     return Evidence("contact", *best)
 
 
@@ -172,7 +174,7 @@ def _words_step(a: Traced, b: Traced, settings: ClusterSettings) -> tuple[float,
     if found is None:
         return None
     nats = min(found.nats + surprise(found.kind, found.value), settings.most_contact_nats)
-    return nats, f"both may be misread {found.kind} {found.value} ({found.nats:.1f} nats)"
+    return nats, say("both_misread", kind=found.kind, value=found.value, nats=f"{found.nats:.1f}")
 
 
 def _place_step(a: Traced, b: Traced, settings: ClusterSettings) -> Evidence:
@@ -182,11 +184,11 @@ def _place_step(a: Traced, b: Traced, settings: ClusterSettings) -> Evidence:
     """
     apart = metres(a.spot, b.spot)
     if apart is None:
-        return Evidence("place", 0.0, "the place of one is unknown")
+        return Evidence("place", 0.0, say("no_place"))
     spread = 4.0 * settings.gps_error_m**2
     nats = -(apart**2) / spread - math.log(math.pi * spread * settings.repeats_per_km2 * 1e-6)
     most = 0.0 if strangers(a.evidence, b.evidence) and not is_spelt_again(a, b, settings) else math.inf
-    return Evidence("place", min(max(nats, -4.0 * settings.most_contact_nats), most), f"{apart:.0f} m apart")
+    return Evidence("place", min(max(nats, -4.0 * settings.most_contact_nats), most), say("metres", metres=f"{apart:.0f}"))
 
 
 def _time_step(a: Traced, b: Traced, settings: ClusterSettings) -> Evidence | None:
@@ -194,4 +196,4 @@ def _time_step(a: Traced, b: Traced, settings: ClusterSettings) -> Evidence | No
     if a.sighting.taken_at is None or b.sighting.taken_at is None:
         return None
     days = abs((a.sighting.taken_at - b.sighting.taken_at).total_seconds()) / 86400.0
-    return Evidence("time", math.log(0.5 + 0.5 * math.exp(-days / settings.life_days)), f"{days:.1f} days apart")
+    return Evidence("time", math.log(0.5 + 0.5 * math.exp(-days / settings.life_days)), say("days", days=f"{days:.1f}"))

@@ -19,6 +19,7 @@ from typing import Protocol, runtime_checkable
 import h3.api.numpy_int as h3
 
 from ..contract import Evidence, IdentifierKind, Resource
+from .sentences import say
 
 Contact = tuple[IdentifierKind, str]
 LIMIT = "limit"
@@ -176,14 +177,14 @@ def prior_share(doubt: float, numbers_sure: bool, settings: PriorSettings) -> fl
 
 def prior_steps(seen: Seen, share: float, settings: PriorSettings) -> tuple[Evidence, ...]:
     """The steps that earlier sightings add to a waterfall, each with its reason; ``share`` as ``prior_share`` gives it."""
-    walls = "wall" if seen.total == 1 else "walls"
-    weeks = f"{settings.lately_days:.0f} days"
+    walls = say("seen_one") if seen.total == 1 else say("seen", count=seen.total)
+    lately = say("lately", count=seen.lately, days=f"{settings.lately_days:.0f}")
     found = (
-        (settings.seen_nats * math.log2(1 + seen.total), f"seen on {seen.total} other {walls}"),
-        (settings.near_nats * math.log2(1 + seen.near), f"{seen.near} of them nearby"),
-        (settings.lately_nats * math.log2(1 + seen.lately), f"{seen.lately} of them within {weeks} of this photo"),
-        (settings.same_cluster_nats * seen.same_cluster, "another photo of this advert shows it"),
-        (settings.same_code_nats * seen.same_code, "seen with the same code before"),
+        (settings.seen_nats * math.log2(1 + seen.total), walls),
+        (settings.near_nats * math.log2(1 + seen.near), say("nearby", count=seen.near)),
+        (settings.lately_nats * math.log2(1 + seen.lately), lately),
+        (settings.same_cluster_nats * seen.same_cluster, say("same_cluster")),
+        (settings.same_code_nats * seen.same_code, say("same_code")),
     )
     steps = [Evidence(name, nats, text) for name, (nats, text) in zip(STEPS, found, strict=True) if nats > 0]
     total = math.fsum(step.nats for step in steps)
@@ -191,7 +192,7 @@ def prior_steps(seen: Seen, share: float, settings: PriorSettings) -> tuple[Evid
     if not steps or kept <= 0:
         return ()
     if kept < total:
-        words = [f"earlier sightings weigh {settings.most_nats:g} nats at most"] if total > settings.most_nats else []
-        words += [f"they count {share:.0%}, as the picture fits what was read better"] if share < 1 else []
+        words = [say("limit", nats=f"{settings.most_nats:g}")] if total > settings.most_nats else []
+        words += [say("limit_share", share=f"{share:.0%}")] if share < 1 else []
         steps.append(Evidence(LIMIT, kept - total, "; ".join(words)))
     return tuple(steps)

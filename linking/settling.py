@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .ledger import Event, EventKind
+from .sentences import say
 from .shelf import Bundle, Cluster, Facts, PaintState, Record, Shelf, Target
 from .sightings import Contact, ContactEvidence, Key, related
 
@@ -18,9 +19,9 @@ Token = tuple[str, str | int]
 """A bundle that is settled anew (``("bundle", number)``), or all that stays in a cluster (``("cluster", id)``)."""
 
 _WORDS = {
-    Target.ONE: "its place is unknown, and one known place shows its contacts",
-    Target.FLOAT: "its place is unknown, and no known place shows its contacts",
-    Target.ALONE: "its place is unknown, and several known places show its contacts",
+    Target.ONE: say("place_unknown_one"),
+    Target.FLOAT: say("place_unknown_none"),
+    Target.ALONE: say("place_unknown_several"),
 }
 
 

@@ -20,6 +20,7 @@ from .explain import LinkSettings, Meaning, beside, links_exactly, may_link, mea
 from .likelihood import log_ratios, slots
 from .priors import STEPS, PriorSource, Seen
 from .register import Shops, differ_in_digits
+from .sentences import say
 
 _REQUIRED = ("shop_id", "kind", "value")
 _MOST_ERRORS = 10
@@ -153,11 +154,11 @@ def advert_shop(links: Sequence[Link]) -> str | None:
 
 
 def _protected() -> Link:
-    return Link(Outcome.NEW, 1.0, reasons=("protected: never linked to a shop",))
+    return Link(Outcome.NEW, 1.0, reasons=(say("protected"),))
 
 
 def _unlisted() -> Link:
-    return Link(Outcome.NEW, 1.0, reasons=("no shop is listed",))
+    return Link(Outcome.NEW, 1.0, reasons=(say("no_shops"),))
 
 
 def _meanings(identifier: Identifier, shops: Shops, settings: LinkSettings, advert: Advert | None) -> list[Meaning]:
@@ -188,7 +189,7 @@ def _decide(found: Sequence[Meaning], settings: LinkSettings) -> Link:
     new = found[-1]
     share = _probability(_owners(best, found), found)
     if best is not new and share < settings.review_above:
-        reason = f"too weak ({share:.2f}): {best.reason}"
+        reason = say("too_weak", share=f"{share:.2f}", reason=best.reason)
         return _link(new, found, settings, (reason,))
     return _link(best, found, settings, _reasons(best, found))
 
@@ -197,13 +198,13 @@ def _link(meaning: Meaning, found: Sequence[Meaning], settings: LinkSettings, re
     owners = _owners(meaning, found)
     others = [other.nats for other in found if other not in owners]
     against = -_log_sum(others) if others else _MOST_NATS - meaning.nats
-    steps = (*meaning.steps, Evidence("rivals", against, f"against {len(others)} other meanings"))
+    steps = (*meaning.steps, Evidence("rivals", against, say("rivals", count=len(others))))
     raw = math.fsum(step.nats for step in steps)
     odds = min(max(raw, -_MOST_NATS), _MOST_NATS)
     fitted = bundled().apply(meaning.outcome, odds) if settings.calibrated else odds
     probability = 1.0 / (1.0 + math.exp(-fitted)) / len(owners)
     final = math.log(probability) - math.log1p(-probability)
-    calibration = Evidence("calibration", final - raw, "from the sum of the evidence to how often such links were right")
+    calibration = Evidence("calibration", final - raw, say("calibration"))
     return Link(
         meaning.outcome,
         probability,
