@@ -16,19 +16,31 @@ _Roles = Annotated[
 ]
 _Login = Annotated[str, typer.Argument(help="The name to sign in with.")]
 _Name = Annotated[str, typer.Option(help="Name of the person, as colleagues see it.")]
+_Lasting = Annotated[
+    bool, typer.Option("--lasting", help="With --password-stdin: the person chose it and need not change it after signing in.")
+]
 _Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input instead of making one.")]
 
 
-def add(login: _Login, role: _Roles, name: _Name = "", password_stdin: _Stdin = False, store: _Store = None) -> None:
-    """Add a person and show a new password, once.
+def add(
+    login: _Login,
+    role: _Roles,
+    name: _Name = "",
+    password_stdin: _Stdin = False,
+    lasting: _Lasting = False,
+    store: _Store = None,
+) -> None:
+    """Add a person and show a first password, once; the person changes it after signing in, before anything else.
 
     Example: tagtrace people add aigul --role expert --name "Aigul S."
     """
     from .access import people
 
+    if lasting and not password_stdin:
+        raise TagtraceError("--lasting is for a password that the person chose: give it with --password-stdin")
     password = _password(password_stdin)
     with _open(store) as opened:
-        number = people.add(opened, login, name, _roles(role), password)
+        number = people.add(opened, login, name, _roles(role), password, must_change=not lasting)
     _show(f"{login} is person {number}", password, password_stdin)
 
 
@@ -46,6 +58,7 @@ def list_people(store: _Store = None) -> None:
     with _open(store) as opened, opened.read() as session:
         for person in rows.list_people(session):
             state = "active" if person.ended_at is None else f"ended {person.ended_at:%Y-%m-%d}"
+            state += ", first password" if person.must_change else ""
             since = f"{person.created_at:%Y-%m-%d}"
             table.add_row(str(person.id), person.login, person.name, ", ".join(person.roles), since, state)
     Console().print(table)
@@ -80,7 +93,7 @@ def change(
 
 
 def reset(login: _Login, password_stdin: _Stdin = False, store: _Store = None) -> None:
-    """Give a person a new password, shown once, and sign them out everywhere.
+    """Give a person a new password, shown once, which they change after signing in; they are signed out everywhere.
 
     Example: tagtrace people reset aigul
     """

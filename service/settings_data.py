@@ -27,6 +27,8 @@ class DataSettings(BaseSettings):
     lock_s: float = Field(default=30.0, gt=0)
     """The first lock; each further wrong password doubles it."""
     lock_most_s: float = Field(default=3600.0, gt=0)
+    first_password_days: float = Field(default=7.0, gt=0)
+    """A password that an administrator gave has to be changed within so many days; then it no longer counts."""
     hashes_at_once: int = Field(default=2, ge=1)
     """Passwords checked at the same time: each takes 64 MiB."""
 

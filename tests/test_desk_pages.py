@@ -76,7 +76,7 @@ def test_without_a_session_every_page_leads_to_signing_in(running: Running) -> N
     answer = nobody.post("/desk/queue/undo", headers=HTMX, follow_redirects=False)
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/desk/sign-in")
     page = nobody.get("/desk/sign-in", params={"next": "//evil.example/desk"})
-    assert 'data-next="/desk/queue"' in page.text
+    assert 'name="next" value="/desk/queue"' in page.text
 
 
 def test_pages_allow_no_script_but_their_own_files(running: Running) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -142,6 +143,51 @@ def test_administrators_manage_people_and_one_is_always_left(desk: Any) -> None:
     assert "dana" not in said.lower() and "kettle" not in said, "the log names people by number, and no passwords"
 
 
+@pytest.mark.parametrize("way", ["added", "reset"])
+def test_a_given_password_is_changed_before_anything_else(desk: Any, way: str) -> None:
+    boss = desk.person("aigul", Role.ADMINISTRATOR)
+    if way == "added":
+        made = boss.post("/v1/people", json={"login": "dana", "roles": ["expert", "administrator"]}).json()
+    else:
+        people.add(desk.store, "dana", "", frozenset({Role.EXPERT, Role.ADMINISTRATOR}), PASSWORD)
+        made = boss.post("/v1/people/2/password").json()
+    assert made["must_change_password"] and len(made["password"]) >= 20
+    dana = desk.sign_in("dana", made["password"])
+    assert dana.get("/v1/session").json()["must_change_password"] is True
+    for method, path in (("GET", "/v1/adverts"), ("GET", "/v1/people"), ("POST", "/v1/people")):
+        answer = dana.request(method, path, json={"login": "x1", "roles": ["expert"]} if method == "POST" else None)
+        assert answer.status_code == 403, path
+        assert answer.json()["type"] == "urn:tagtrace:problem:password-change-needed"
+    assert dana.get("/desk/queue", follow_redirects=False).headers["location"] == "/desk/password?next=%2Fdesk%2Fqueue"
+    same = dana.post("/v1/session/password", json={"old": made["password"], "new": made["password"]})
+    assert same.status_code == 409
+    new = {"old": made["password"], "new": "three green kettles"}
+    assert dana.post("/v1/session/password", json=new).status_code == 204
+    dana = desk.sign_in("dana", "three green kettles")
+    assert dana.get("/v1/session").json()["must_change_password"] is False
+    assert dana.get("/v1/adverts").status_code == 200
+
+
+def test_a_given_password_that_is_not_used_in_time_runs_out(desk: Any) -> None:
+    people.add(desk.store, "dana", "", frozenset({Role.EXPERT}), PASSWORD, must_change=True)
+    given = {"login": "dana", "password": PASSWORD}
+    assert desk.client().post("/v1/session", json=given).status_code == 200
+    past = datetime.now(UTC) - timedelta(days=desk.settings.first_password_days, seconds=1)
+    with desk.store.begin("tests") as session:
+        session.execute(update(PersonRow).values(password_at=past))
+    answer = desk.client().post("/v1/session", json=given)
+    assert (answer.status_code, answer.json()["type"]) == (401, "urn:tagtrace:problem:first-password-ended")
+
+
+def test_nobody_raises_themselves(desk: Any) -> None:
+    boss, other = desk.person("aigul", Role.ADMINISTRATOR), desk.person("dana", Role.ADMINISTRATOR, Role.EXPERT)
+    raised = boss.patch("/v1/people/1", json={"roles": ["administrator", "expert"]})
+    assert raised.status_code == 409 and "themselves" in raised.json()["detail"]
+    assert other.patch("/v1/people/1", json={"roles": ["administrator", "expert"]}).status_code == 200
+    assert other.patch("/v1/people/2", json={"roles": ["administrator"]}).status_code == 200, "giving one up is allowed"
+    assert other.patch("/v1/people/2", json={"roles": ["administrator", "expert"]}).status_code == 409
+
+
 def test_weak_passwords_and_odd_logins_are_refused(store: Store) -> None:
     for login, password in (
         ("aigul", "short"),
@@ -156,7 +202,9 @@ def test_weak_passwords_and_odd_logins_are_refused(store: Store) -> None:
         people.add(store, "aigul", "", frozenset(), PASSWORD)
 
 
-def test_the_command_line_manages_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_manages_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = str(tmp_path / "store.db")
     Store.open(path).close()
     assert run(["people", "add", "aigul", "--role", "administrator", "--store", path]) == 0
@@ -165,6 +213,11 @@ def test_the_command_line_manages_people(tmp_path: Path, capsys: pytest.CaptureF
     assert run(["people", "reset", "aigul", "--store", path]) == 0
     second = capsys.readouterr().out.strip().splitlines()[-1]
     assert first != second
+    typed = io.StringIO("four yellow kettles\n")
+    monkeypatch.setattr("sys.stdin", typed)
+    assert run(["people", "add", "marat", "--role", "expert", "--password-stdin", "--lasting", "--store", path]) == 0
+    assert run(["people", "add", "x2", "--role", "expert", "--lasting", "--store", path]) == 2
+    capsys.readouterr()
     assert run(["people", "set", "dana", "--role", "analyst", "--role", "intake", "--store", path]) == 0
     assert run(["people", "set", "dana", "--ended", "--sign-out", "--store", path]) == 0
     assert run(["people", "set", "aigul", "--ended", "--store", path]) == 2
@@ -175,3 +228,7 @@ def test_the_command_line_manages_people(tmp_path: Path, capsys: pytest.CaptureF
     settings = load_settings(environment="development")
     with Store.open(path) as store:
         assert people.verify(store, settings, "AIGUL", second).roles == ("administrator",)
+        with store.read() as session:
+            assert {person.login: person.must_change for person in rows.list_people(session)} == {
+                "aigul": True, "dana": True, "marat": False,
+            }  # fmt: skip

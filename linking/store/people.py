@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, Text, delete, select, update
+from sqlalchemy import ForeignKey, String, Text, delete, false, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ...contract import TagtraceError
-from .audit import note
+from .audit import actor_of, note
 from .tables import Base, Number
 from .upserts import hold, insert_missing
 
 ADMINISTRATOR = "administrator"
+RESET = "reset"
+"""Why a password is new: somebody else gave it."""
 
 
 class PersonRow(Base):
-    """One person. ``login`` is in lower case; ``ended_at`` is set when the person may not sign in any more."""
+    """One person. ``login`` is in lower case; ``ended_at`` is set when the person may not sign in any more; ``must_change`` while
+    the password is one that somebody else gave."""
 
     __tablename__ = "people"
 
@@ -31,6 +34,7 @@ class PersonRow(Base):
     created_at: Mapped[datetime]
     password_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    must_change: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class PersonSessionRow(Base):
@@ -67,6 +71,8 @@ class Person:
     created_at: datetime
     password_at: datetime
     ended_at: datetime | None
+    must_change: bool = False
+    """Whether the password was given by somebody else and has to be changed first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +86,28 @@ class HeldSession:
     expires_at: datetime
 
 
-def add_person(session: Session, login: str, name: str, password_hash: str, roles: Collection[str], now: datetime) -> int:
+def add_person(
+    session: Session,
+    login: str,
+    name: str,
+    password_hash: str,
+    roles: Collection[str],
+    now: datetime,
+    *,
+    must_change: bool = False,
+) -> int:
     """Keep a new person and give the number. Raises ``TagtraceError`` where the login is taken."""
     if session.scalar(select(PersonRow.id).where(PersonRow.login == login)) is not None:
         raise TagtraceError(f"{login}: there is somebody with this name already; `tagtrace people set` changes them")
-    row = PersonRow(login=login, name=name, password_hash=password_hash, roles=sorted(roles), created_at=now, password_at=now)
+    row = PersonRow(
+        login=login,
+        name=name,
+        password_hash=password_hash,
+        roles=sorted(roles),
+        created_at=now,
+        password_at=now,
+        must_change=must_change,
+    )
     session.add(row)
     session.flush()
     note(session, "person.add", f"person {row.id}", {"roles": sorted(roles)})
@@ -114,11 +137,13 @@ def change_person(
 ) -> Person:
     """Change roles, or whether somebody may sign in; who may not is signed out everywhere.
 
-    Raises ``TagtraceError`` when nobody would be left who manages people.
+    Raises ``TagtraceError`` when nobody would be left who manages people, and for a role that somebody gives to themselves.
     """
     hold(session, PersonRow)
     row = _row(session, number)
     if roles is not None:
+        if actor_of(session) == f"person {number}" and set(roles) - set(row.roles):
+            raise TagtraceError("nobody gives a role to themselves; another administrator does it")
         row.roles = sorted(roles)
     if active is not None:
         row.ended_at = None if active else (row.ended_at or now)
@@ -133,9 +158,9 @@ def change_person(
 
 
 def set_password(session: Session, number: int, password_hash: str, now: datetime, *, why: str) -> None:
-    """Give somebody a new password; they are signed out everywhere. ``why``: ``reset`` or ``change``."""
+    """Give somebody a new password; they are signed out everywhere. ``why``: ``reset`` (by somebody else) or ``change``."""
     row = _row(session, number)
-    row.password_hash, row.password_at = password_hash, now
+    row.password_hash, row.password_at, row.must_change = password_hash, now, why == RESET
     end_sessions(session, number)
     note(session, f"person.password.{why}", f"person {number}")
 
@@ -181,6 +206,18 @@ def end_sessions(session: Session, person_id: int) -> None:
     note(session, "session.end-all", f"person {person_id}")
 
 
+def count_sessions(session: Session, now: datetime) -> dict[int, int]:
+    """How many sessions of each person have not run out, by the number of the person; nobody without one is in it."""
+    rows = select(PersonSessionRow.person_id, func.count()).where(PersonSessionRow.expires_at > now)
+    return {row[0]: row[1] for row in session.execute(rows.group_by(PersonSessionRow.person_id))}
+
+
+def list_locks(session: Session, now: datetime) -> dict[str, datetime]:
+    """The names that are locked after wrong passwords, by the SHA-256 of the name, and until when."""
+    rows = select(SignInLockRow.digest, SignInLockRow.until).where(SignInLockRow.until > now)
+    return {row[0]: row[1] for row in session.execute(rows)}
+
+
 def get_lock(session: Session, digest: str) -> tuple[int, datetime] | None:
     """Wrong passwords so far, and until when nobody may try."""
     row = session.get(SignInLockRow, digest)
@@ -213,4 +250,5 @@ def _row(session: Session, number: int) -> PersonRow:
 
 def _person(row: PersonRow) -> Person:
     roles = tuple(map(str, row.roles))
-    return Person(row.id, row.login, row.name, roles, row.created_at, row.password_at, row.ended_at)
+    times = (row.created_at, row.password_at, row.ended_at)
+    return Person(row.id, row.login, row.name, roles, *times, must_change=row.must_change)

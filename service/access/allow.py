@@ -17,6 +17,8 @@ from ..state import state_of
 from . import csrf, keys, sessions
 from .roles import Principal, Role, Scope
 
+MUST_CHANGE = "password-change-needed"
+"""Kind of the error for whoever signed in with a password that somebody else gave."""
 _BEARER = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="An API key: tt_…")
 AUTHENTICATORS = [keys.authenticate, sessions.authenticate]
 """Ask in turn who is calling: each takes request and credentials, and gives a ``Principal``, or None when it does not know.
@@ -28,8 +30,9 @@ An authenticator raises ``ProblemError`` (401, 403, 429) for credentials that ar
 class Allow:
     """The dependency: gives the ``Principal``; 401 without valid credentials, 403 with those of somebody else."""
 
-    def __init__(self, *permitted: Role | Scope) -> None:
-        """Passes whoever has one of the roles or scopes."""
+    def __init__(self, *permitted: Role | Scope, first_password: bool = False) -> None:
+        """Passes whoever has one of the roles or scopes; with ``first_password`` also before a given password was changed."""
+        self.first_password = first_password
         self.roles = frozenset(item for item in permitted if isinstance(item, Role))
         self.scopes = frozenset(item for item in permitted if isinstance(item, Scope))
 
@@ -51,6 +54,8 @@ class Allow:
             wanted = ", ".join(sorted(str(item) for item in (*self.roles, *self.scopes)))
             raise ProblemError(403, f"This needs one of: {wanted}.", "forbidden")
         await csrf.check(request, state_of(request).settings)
+        if principal.must_change_password and not self.first_password:
+            raise ProblemError(403, "Change the password that you were given first: POST /v1/session/password.", MUST_CHANGE)
         return principal
 
 
@@ -61,9 +66,9 @@ class Public:
         """Let everybody through."""
 
 
-def allow(*permitted: Role | Scope) -> Any:
+def allow(*permitted: Role | Scope, first_password: bool = False) -> Any:
     """``principal: Annotated[Principal, allow(Role.EXPERT, Scope.REPORTS_READ)]``, or in ``dependencies=[…]`` of a route."""
-    return Depends(Allow(*permitted))
+    return Depends(Allow(*permitted, first_password=first_password))
 
 
 class SignIn(Public):

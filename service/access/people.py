@@ -6,6 +6,7 @@ import hashlib
 import re
 import secrets
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -49,18 +50,35 @@ def new_password() -> str:
     return secrets.token_urlsafe(15)
 
 
-def add(store: Store, login: str, name: str, roles: frozenset[Role], password: str, actor: str = "") -> int:
-    """Keep a new person and give the number. Raises ``TagtraceError`` for wrong values and for a login that is taken."""
+def add(
+    store: Store,
+    login: str,
+    name: str,
+    roles: frozenset[Role],
+    password: str,
+    actor: str = "",
+    *,
+    must_change: bool = False,
+) -> int:
+    """Keep a new person and give the number. Raises ``TagtraceError`` for wrong values and for a login that is taken.
+
+    ``must_change``: the password was not chosen by the person, who has to change it after signing in, before anything else.
+    """
     login = clean_login(login)
     check_password(password, login)
     if not roles:
         raise TagtraceError(f"{login}: a person needs at least one role; choose from: {', '.join(Role)}")
     hashed, now = _HASHER.hash(password), datetime.now(UTC)
-    return store.write(lambda session: rows.add_person(session, login, name.strip(), hashed, roles, now), actor)
+    return store.write(
+        lambda session: rows.add_person(session, login, name.strip(), hashed, roles, now, must_change=must_change), actor
+    )
 
 
-def set_password(store: Store, number: int, password: str, actor: str, *, why: str = "reset") -> None:
-    """Give somebody a new password: they are signed out everywhere, and a lock on their name ends."""
+def set_password(store: Store, number: int, password: str, actor: str, *, why: str = rows.RESET) -> None:
+    """Give somebody a new password: they are signed out everywhere, and a lock on their name ends.
+
+    One that somebody else gave (``why`` is ``reset``) has to be changed after signing in, before anything else is done.
+    """
     with store.read() as session:
         login = rows.get_person(session, number).login
     check_password(password, login)
@@ -73,10 +91,37 @@ def set_password(store: Store, number: int, password: str, actor: str, *, why: s
     store.write(change, actor)
 
 
+def change_own(store: Store, settings: DataSettings, number: int, old: str, new: str, actor: str) -> None:
+    """Change one's own password. ``ProblemError`` as from ``verify`` for a wrong old one, ``TagtraceError`` for a bad new one."""
+    with store.read() as session:
+        login = rows.get_person(session, number).login
+    verify(store, settings, login, old)
+    if new == old:
+        raise TagtraceError("the new password is the old one; take another one")
+    set_password(store, number, new, actor, why="change")
+
+
+def unlock(store: Store, number: int, actor: str) -> None:
+    """Let somebody sign in again, whoever or whatever locked them."""
+    now = datetime.now(UTC)
+
+    def change(session: Any) -> None:
+        person = rows.change_person(session, number, now, active=True)
+        rows.clear_failures(session, _digest(person.login))
+
+    store.write(change, actor)
+
+
+def locked_until(locks: Mapping[str, datetime], login: str) -> datetime | None:
+    """Until when a name is locked after wrong passwords; ``locks`` as ``list_locks`` of the store gives them."""
+    return locks.get(_digest(login))
+
+
 def verify(store: Store, settings: DataSettings, login: str, password: str) -> rows.Person:
     """The person whose login and password these are.
 
-    ``ProblemError`` 401 for anything wrong, in the same words and time whoever exists; 429 while the name is locked.
+    ``ProblemError`` 401 for anything wrong, in the same words and time whoever exists, and for a first password that was not
+    used in time; 429 while the name is locked.
     """
     login, now = login.strip().lower(), datetime.now(UTC)
     digest = _digest(login)
@@ -96,6 +141,8 @@ def verify(store: Store, settings: DataSettings, login: str, password: str) -> r
             401, "Login or password is wrong.", "sign-in-refused", {"WWW-Authenticate": 'Session realm="tagtrace"'}
         )
     person = found[0]
+    if person.must_change and now - person.password_at > timedelta(days=settings.first_password_days):
+        raise ProblemError(401, "This first password has run out; ask for a new one.", "first-password-ended")
 
     def welcome(session: Any) -> None:
         rows.clear_failures(session, digest)

@@ -50,6 +50,8 @@ class Principal:
     owner: str
     roles: frozenset[Role] = frozenset()
     scopes: frozenset[Scope] = frozenset()
+    must_change_password: bool = False
+    """The password was given by somebody else: nothing but changing it is allowed."""
 
     @property
     def actor(self) -> str:

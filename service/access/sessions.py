@@ -81,7 +81,8 @@ def authenticate(state: ServiceState, request: Request, bearer: str | None) -> P
     request.scope[SESSION_DIGEST] = digest
     known = {str(role) for role in Role}
     roles = frozenset(Role(name) for name in held.person.roles if name in known)
-    return Principal(Caller.PERSON, str(held.person.id), f"person {held.person.id}", roles=roles)
+    number = str(held.person.id)
+    return Principal(Caller.PERSON, number, f"person {number}", roles=roles, must_change_password=held.person.must_change)
 
 
 def sign_out(state: ServiceState, request: Request, principal: Principal) -> None:

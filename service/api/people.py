@@ -16,7 +16,8 @@ from ..state import ServiceState, StateDep
 from . import paging
 
 router = APIRouter(prefix="/v1", tags=["people"])
-Person = Annotated[Principal, allow(*Role)]
+Person = Annotated[Principal, allow(*Role, first_password=True)]
+"""Anybody who is signed in, also with a password that has to be changed first."""
 Administrator = Annotated[Principal, allow(Role.ADMINISTRATOR)]
 PersonId = Annotated[int, Path(ge=1, lt=1 << 31)]
 _Password = Annotated[str, Field(min_length=1, max_length=people.MOST_PASSWORD)]
@@ -37,6 +38,7 @@ class SessionView(BaseModel):
     name: str
     roles: list[str]
     expires_at: datetime
+    must_change_password: bool = Field(description="True: the password was given by somebody else; change it first.")
     csrf_token: str = Field(description="Send it as `X-CSRF-Token` with everything that changes something.")
 
 
@@ -72,6 +74,7 @@ class PersonView(BaseModel):
     created_at: datetime
     password_at: datetime
     active: bool
+    must_change_password: bool
 
 
 class PasswordView(PersonView):
@@ -82,7 +85,10 @@ class PasswordView(PersonView):
 
 @router.post("/session", dependencies=[SIGN_IN], summary="Sign in", responses=problems(401, 403, 413, 422, 429))
 def sign_in(request: Request, response: Response, state: StateDep, given: Credentials) -> SessionView:
-    """Sets the session's cookie. After several wrong passwords the login is locked for a while that grows (429)."""
+    """Sets the session's cookie. After several wrong passwords the login is locked for a while that grows (429).
+
+    With a password that an administrator gave, `must_change_password` is true and everything but changing it is refused (403).
+    """
     csrf.check_origin(request, state.settings)
     made = sessions.sign_in(state, given.login, given.password)
     sessions.set_cookie(response, state.settings, made)
@@ -119,10 +125,7 @@ def sign_out_everywhere(response: Response, state: StateDep, person: Person) -> 
 )
 def change_password(response: Response, state: StateDep, person: Person, given: PasswordChange) -> None:
     """Ends all of one's own sessions: sign in again with the new password."""
-    with state.store.read() as session:
-        login = rows.get_person(session, int(person.id)).login
-    people.verify(state.store, state.settings, login, given.old)
-    people.set_password(state.store, int(person.id), given.new, person.actor, why="change")
+    people.change_own(state.store, state.settings, int(person.id), given.old, given.new, person.actor)
     sessions.clear_cookie(response, state.settings)
 
 
@@ -139,16 +142,17 @@ def list_people(
 
 @router.post("/people", status_code=201, summary="Add a person", responses=problems(401, 403, 409, 413, 422))
 def add_person(state: StateDep, administrator: Administrator, given: NewPerson) -> PasswordView:
-    """The answer has a password that is shown once; the person changes it."""
+    """The answer has a password that is shown once; the person has to change it after signing in."""
     password = people.new_password()
-    number = people.add(state.store, given.login, given.name, frozenset(given.roles), password, administrator.actor)
+    roles = frozenset(given.roles)
+    number = people.add(state.store, given.login, given.name, roles, password, administrator.actor, must_change=True)
     with state.store.read() as session:
         return PasswordView(**_view(rows.get_person(session, number)).model_dump(), password=password)
 
 
 @router.patch("/people/{person_id}", summary="Change a person", responses=problems(401, 403, 404, 409, 413, 422))
 def change_person(state: StateDep, administrator: Administrator, person_id: PersonId, given: PersonChange) -> PersonView:
-    """Roles, and whether somebody may sign in. Somebody who manages people is always left (409)."""
+    """Roles, and whether somebody may sign in. Somebody who manages people is always left; nobody raises themselves (409)."""
     _known(state, person_id)
     roles, now = None if given.roles is None else frozenset(given.roles), datetime.now(UTC)
     change = state.store.write(
@@ -159,10 +163,11 @@ def change_person(state: StateDep, administrator: Administrator, person_id: Pers
 
 @router.post("/people/{person_id}/password", summary="Reset a password", responses=problems(401, 403, 404, 409, 422))
 def reset_password(state: StateDep, administrator: Administrator, person_id: PersonId) -> PasswordView:
-    """Makes a new one, shown once, and signs the person out everywhere."""
-    person, password = _known(state, person_id), people.new_password()
+    """Makes a new one, shown once, that the person has to change, and signs the person out everywhere."""
+    _known(state, person_id)
+    password = people.new_password()
     people.set_password(state.store, person_id, password, administrator.actor)
-    return PasswordView(**_view(person).model_dump(), password=password)
+    return PasswordView(**_view(_known(state, person_id)).model_dump(), password=password)
 
 
 @router.delete(
@@ -189,6 +194,7 @@ def _session(state: ServiceState, person: rows.Person, digest: str, expires_at: 
         name=person.name,
         roles=list(person.roles),
         expires_at=expires_at,
+        must_change_password=person.must_change,
         csrf_token=csrf.token_for(state.settings, digest),
     )
 
@@ -202,4 +208,5 @@ def _view(person: rows.Person) -> PersonView:
         created_at=person.created_at,
         password_at=person.password_at,
         active=person.ended_at is None,
+        must_change_password=person.must_change,
     )

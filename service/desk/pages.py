@@ -21,7 +21,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from ...contract import BrokenInstallationError, TagtraceError
-from ..access import Principal, Role, allow, csrf
+from ..access import MUST_CHANGE, Principal, Role, allow, csrf
 from ..problems import ProblemError
 from ..settings import ServiceSettings
 from ..state import ServiceState, state_of
@@ -34,6 +34,12 @@ Reader = Annotated[Principal, allow(Role.ANALYST, Role.EXPERT, Role.ADMINISTRATO
 """May look at the desk."""
 Expert = Annotated[Principal, allow(Role.EXPERT)]
 """May decide."""
+Administrator = Annotated[Principal, allow(Role.ADMINISTRATOR)]
+"""Manages people and keys."""
+Person = Annotated[Principal, allow(*Role, first_password=True)]
+"""Anybody who is signed in."""
+_PAGES = frozenset({"queue", "register", "shops", "people", "keys", "password", "sign-in"})
+READS = frozenset({Role.ANALYST, Role.EXPERT, Role.ADMINISTRATOR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +70,23 @@ class Desk:
             "asset": assets.address,
             "csrf": csrf.token_of(self.request, self.state.settings),
             "path": self.request.url.path,
-            "here": self.request.url.path + (f"?{self.request.url.query}" if self.request.url.query else ""),
+            "here": _here(self.request),
             "person": principal,
+            "may_read": principal is not None and bool(READS & principal.roles) and not principal.must_change_password,
             "may_decide": principal is not None and Role.EXPERT in principal.roles,
+            "may_manage": principal is not None and Role.ADMINISTRATOR in principal.roles,
             "link": link,
             "tiles": self.state.settings.desk_tiles_url,
             "tiles_words": self.state.settings.desk_tiles_attribution,
         }
+
+
+def _here(request: Request) -> str:
+    """Where a choice of language goes back to: this page, or the one that a form was on."""
+    if request.method == "GET":
+        return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    part = request.url.path.removeprefix(f"{PREFIX}/").partition("/")[0]
+    return f"{PREFIX}/{part if part in _PAGES else 'queue'}"
 
 
 def desk_of(request: Request) -> Desk:
@@ -88,10 +104,20 @@ def _for_expert(request: Request, principal: Expert) -> Desk:
     return replace(desk_of(request), principal=principal)
 
 
+def _for_administrator(request: Request, principal: Administrator) -> Desk:
+    return replace(desk_of(request), principal=principal)
+
+
+def _for_person(request: Request, principal: Person) -> Desk:
+    return replace(desk_of(request), principal=principal)
+
+
 DeskDep = Annotated[Desk, Depends(desk_of)]
 """The desk for anybody; the route has to be ``PUBLIC``."""
 ReaderDesk = Annotated[Desk, Depends(_for_reader)]
 ExpertDesk = Annotated[Desk, Depends(_for_expert)]
+AdministratorDesk = Annotated[Desk, Depends(_for_administrator)]
+PersonDesk = Annotated[Desk, Depends(_for_person)]
 
 
 def link(path: str, **values: object) -> str:
@@ -140,13 +166,14 @@ def desk_router() -> APIRouter:
 def _failed(request: Request, problem: ProblemError) -> Response:
     desk = desk_of(request)
     htmx = request.headers.get("hx-request") == "true"
-    if problem.status == 401:
+    led = "sign-in" if problem.status == 401 else "password" if problem.kind == MUST_CHANGE else ""
+    if led:
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        target = link(f"{PREFIX}/sign-in", next=here if request.method == "GET" and not htmx else "")
-        return Response(status_code=401, headers={"HX-Redirect": target}) if htmx else RedirectResponse(target, 303)
+        target = link(f"{PREFIX}/{led}", next=here if request.method == "GET" and not htmx else "")
+        return Response(status_code=problem.status, headers={"HX-Redirect": target}) if htmx else RedirectResponse(target, 303)
     values: dict[str, object] = {
         "code": problem.status,
-        "detail": problem.detail,
+        "detail": desk.texts.said(problem.detail),
         "title": desk.texts.either(f"error.s{problem.status}", desk.texts("error.other")),
         "request_id": request.scope.get("tagtrace.request_id", ""),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from . import adverts, frame, maps, queue, register, search, shops, statistics
+from . import adverts, frame, keys, maps, people, queue, register, search, shops, statistics
 
 ROUTERS: tuple[APIRouter, ...] = (
     frame.router,
@@ -15,4 +15,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     register.router,
     search.router,
     statistics.router,
+    people.router,
+    keys.router,
 )

@@ -5,23 +5,14 @@ A key is ``section.name``. A text may hold ``{names}`` that are filled in. All c
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
-from importlib import resources
 from zoneinfo import ZoneInfo
 
-LANGUAGES = ("kk", "ru", "en")
-DEFAULT = "ru"
-NAMES = {"kk": "Қазақша", "ru": "Русский", "en": "English"}
+from .catalogues import DEFAULT, LANGUAGES, NAMES, catalogue
+from .sentences import translate
 
-
-@lru_cache(maxsize=len(LANGUAGES))
-def catalogue(language: str) -> Mapping[str, str]:
-    """All texts of a language by their keys."""
-    data = (resources.files(__package__) / "locales" / f"{language}.toml").read_text(encoding="utf-8")
-    return {f"{section}.{name}": text for section, texts in tomllib.loads(data).items() for name, text in texts.items()}
+__all__ = ["DEFAULT", "LANGUAGES", "NAMES", "Texts", "catalogue", "choose"]
 
 
 class Texts:
@@ -44,6 +35,21 @@ class Texts:
     def either(self, key: str, otherwise: str) -> str:
         """The text of a key that may not be there (a word of the store that is newer than the catalogues)."""
         return self._catalogue.get(key, otherwise)
+
+    def said(self, text: str) -> str:
+        """What a machine said, in this language where the catalogues know the sentence; as it is else."""
+        return translate(text, self._catalogue)
+
+    def actor(self, actor: str, names: Mapping[str, str]) -> str:
+        """Who did something, as the audit log names them: a person by ``names``, a machine as one, others as they are."""
+        kind, _, rest = actor.partition(" ")
+        if actor in names:
+            return names[actor]
+        if kind in ("worker", "score"):
+            return self("actor.machine")
+        if kind in ("key", "person") and rest:
+            return self(f"actor.{kind}", id=rest)
+        return self("actor.intake") if actor == "intake" else actor
 
     def time(self, moment: datetime | None) -> str:
         """A moment in local time, to the minute; a dash for none."""
