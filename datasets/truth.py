@@ -246,7 +246,8 @@ def _line(value: object, where: str) -> LineTruth:
     )
 
 
-def _advert(value: object, where: str) -> AdvertTruth:
+def advert_from_json(value: object, where: str) -> AdvertTruth:
+    """One advert of ``PhotoTruth.ads`` from a JSON value; errors as in ``parse_photo``."""
     take = _Fields(value, where)
     return AdvertTruth(
         wall_id=take.text("wall_id"),
@@ -258,7 +259,8 @@ def _advert(value: object, where: str) -> AdvertTruth:
     )
 
 
-def _distractor(value: object, where: str) -> DistractorTruth:
+def distractor_from_json(value: object, where: str) -> DistractorTruth:
+    """One text of ``PhotoTruth.distractors`` from a JSON value; errors as in ``parse_photo``."""
     take = _Fields(value, where)
     lines = tuple(_line(line, f"{where}, lines[{i}]") for i, line in enumerate(take.items("lines", required=False)))
     return DistractorTruth(
@@ -276,19 +278,21 @@ def _taken_at(take: _Fields) -> str | None:
     return value
 
 
-def _photo(value: object, where: str) -> PhotoTruth:
+def parse_photo(value: object, where: str) -> PhotoTruth:
+    """The truth of one photo from a JSON value (one line of a truth file). ``where`` begins the message of the TagtraceError that
+    names the field when something in it is wrong."""
     take = _Fields(value, where)
     file = take.text("file")
     if not file:
         raise take.error("file", "the name of the photo", file)
-    ads = tuple(_advert(ad, f"{where}, ads[{i}]") for i, ad in enumerate(take.items("ads")))
+    ads = tuple(advert_from_json(ad, f"{where}, ads[{i}]") for i, ad in enumerate(take.items("ads")))
     return PhotoTruth(
         file=file,
         width=take.size("width"),
         height=take.size("height"),
         ads=ads,
         distractors=tuple(
-            _distractor(d, f"{where}, distractors[{i}]") for i, d in enumerate(take.items("distractors", required=False))
+            distractor_from_json(d, f"{where}, distractors[{i}]") for i, d in enumerate(take.items("distractors", required=False))
         ),
         negative=take.flag("negative", default=not ads),
         negative_kind=take.text_or_none("negative_kind"),
@@ -320,7 +324,7 @@ def iter_truth(path: Path | str) -> Iterator[PhotoTruth]:
     seen: dict[str, int] = {}
     for number, value in read_json_lines(path):
         where = f"{path}:{number}"
-        photo = _photo(value, where)
+        photo = parse_photo(value, where)
         if photo.file in seen:
             raise TagtraceError(f"{where}: field 'file': {photo.file!r} stands in line {seen[photo.file]} already")
         seen[photo.file] = number

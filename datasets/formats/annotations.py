@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,7 +62,8 @@ DEFAULT_RULE = LabelRule()
 class Annotation:
     """One labelled quad, in pixels of the photo; the words are "" where the format or the photo does not tell them.
 
-    ``label`` is a class name, ``text`` as painted, ``canonical`` what it means, ``kind`` as in ``LineTruth``.
+    ``label`` is a class name, ``text`` as painted, ``canonical`` what it means, ``kind`` as in ``LineTruth``. ``more`` are
+    further JSON values by name, as ``whole.py`` gives them: what a whole truth tells of a line and its advert.
     """
 
     label: str
@@ -70,16 +72,29 @@ class Annotation:
     canonical: str = ""
     kind: str = ""
     legible: bool = True
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedPhoto:
-    """A photo with its annotations. ``file`` is relative to the folder of the photos; the size is after EXIF orientation."""
+    """A photo with its annotations. ``file`` is relative to the folder of the photos; the size is after EXIF orientation.
+
+    ``about`` are further JSON values by name: what a whole truth tells of the photo."""
 
     file: str
     width: int
     height: int
     annotations: tuple[Annotation, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+Complain = Callable[[TagtraceError], None]
+"""Takes what is wrong with one entry of a file; reading then goes on with the next one."""
+
+
+def stop_at_first(error: TagtraceError) -> None:
+    """The usual ``Complain``: reading ends with the first thing that is wrong."""
+    raise error
 
 
 def to_quad(points: NDArray[np.float64]) -> Quad:

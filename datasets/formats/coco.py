@@ -1,7 +1,8 @@
 """COCO annotation files: one JSON with ``images``, ``categories`` and ``annotations``.
 
 Quads are written as a ``segmentation`` polygon of four corners, with the upright ``bbox`` and ``area`` that the format
-asks for; the words stand in ``attributes`` (as CVAT writes them): ``text``, ``canonical``, ``kind``, ``legible``.
+asks for; the words stand in ``attributes`` (as CVAT writes them): ``text``, ``canonical``, ``kind``, ``legible``, and what else a
+whole truth tells of a line. What it tells of the photo is the field ``tagtrace`` of the image.
 """
 
 from __future__ import annotations
@@ -17,14 +18,19 @@ from shapely.geometry import Polygon
 
 from ...contract import Quad, TagtraceError
 from ..files import atomic_text, read_text
-from .annotations import CLASS_NAMES, AnnotatedPhoto, Annotation, around, class_number
+from .annotations import CLASS_NAMES, AnnotatedPhoto, Annotation, Complain, around, class_number, stop_at_first
+
+ABOUT = "tagtrace"
+"""The field of an image that holds what a whole truth tells of the photo."""
+_WORDS = ("text", "canonical", "kind", "legible")
 
 
 def _coco(photos: Sequence[AnnotatedPhoto], names: tuple[str, ...]) -> dict[str, Any]:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, photo in enumerate(photos, 1):
-        images.append({"id": number, "file_name": photo.file, "width": photo.width, "height": photo.height})
+        image = {"id": number, "file_name": photo.file, "width": photo.width, "height": photo.height}
+        images.append(image | ({ABOUT: dict(photo.about)} if photo.about else {}))
         for a in photo.annotations:
             corners = np.asarray(a.quad, dtype=np.float64)
             (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
@@ -37,7 +43,7 @@ def _coco(photos: Sequence[AnnotatedPhoto], names: tuple[str, ...]) -> dict[str,
                     "bbox": [x0, y0, x1 - x0, y1 - y0],
                     "area": Polygon(corners).area,
                     "iscrowd": 0,
-                    "attributes": {"text": a.text, "canonical": a.canonical, "kind": a.kind, "legible": a.legible},
+                    "attributes": {**a.more, "text": a.text, "canonical": a.canonical, "kind": a.kind, "legible": a.legible},
                 }
             )
     categories = [{"id": i, "name": name} for i, name in enumerate(names, 1)]
@@ -107,15 +113,16 @@ def _annotation(entry: dict[str, Any], names: dict[int, str], where: str) -> Ann
     if not isinstance(words, dict):
         raise TagtraceError(f"{where}: field 'attributes' must be an object")
     text, canonical, kind = (str(words.get(key) or "") for key in ("text", "canonical", "kind"))
-    return Annotation(names[category], _quad(entry, where), text, canonical, kind, bool(words.get("legible", True)))
+    more = {key: value for key, value in words.items() if key not in _WORDS}
+    return Annotation(names[category], _quad(entry, where), text, canonical, kind, bool(words.get("legible", True)), more)
 
 
-def read_coco(path: Path | str) -> list[AnnotatedPhoto]:
+def read_coco(path: Path | str, complain: Complain = stop_at_first) -> list[AnnotatedPhoto]:
     """The annotated photos of a COCO file, in the order of its ``images``.
 
     A polygon of four corners is taken as it is; another becomes the smallest rotated rectangle around it. Raises
     TagtraceError with the file, and the line where it is not JSON, or the entry (``annotations[3]``) and field where it is not
-    COCO.
+    COCO; with another ``complain`` a wrong annotation is told to it and left out.
     """
     path = Path(path)
     try:
@@ -140,8 +147,17 @@ def read_coco(path: Path | str) -> list[AnnotatedPhoto]:
     found: dict[int, list[Annotation]] = defaultdict(list)
     for i, entry in enumerate(_entries(data, "annotations", path)):
         where = f"{path}: annotations[{i}]"
-        number = _get(entry, "image_id", int, where)
-        if number not in images:
-            raise TagtraceError(f"{where}: field 'image_id' is {number}, which 'images' does not name")
-        found[number].append(_annotation(entry, names, where))
-    return [AnnotatedPhoto(e["file_name"], e["width"], e["height"], tuple(found[number])) for number, e in images.items()]
+        try:
+            number = _get(entry, "image_id", int, where)
+            if number not in images:
+                raise TagtraceError(f"{where}: field 'image_id' is {number}, which 'images' does not name")
+            found[number].append(_annotation(entry, names, where))
+        except TagtraceError as error:
+            complain(error)
+    return [_photo(entry, found[number]) for number, entry in images.items()]
+
+
+def _photo(entry: dict[str, Any], annotations: Sequence[Annotation]) -> AnnotatedPhoto:
+    about = entry.get(ABOUT)
+    known = about if isinstance(about, dict) else {}
+    return AnnotatedPhoto(entry["file_name"], entry["width"], entry["height"], tuple(annotations), known)

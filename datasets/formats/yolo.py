@@ -15,11 +15,10 @@ from typing import Literal
 
 import numpy as np
 import yaml
-from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
 
 from ...contract import Quad, TagtraceError
 from ..files import atomic_text, read_text
+from ..photos import photo_size, place_photo
 from ..truth import PhotoTruth
 from .annotations import CLASS_NAMES, DEFAULT_RULE, AnnotatedPhoto, Annotation, LabelRule, annotate, class_number, to_quad
 
@@ -88,17 +87,6 @@ def read_labels(path: Path, names: Sequence[str], width: int, height: int) -> tu
     return tuple(parse_label(line, names, width, height, f"{path}:{i}") for i, line in lines if line.strip())
 
 
-def _size(path: Path) -> tuple[int, int]:
-    """Width and height of a photo after its EXIF orientation, from its header alone."""
-    try:
-        with PillowImage.open(path) as photo:
-            turned = photo.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            width, height = photo.size
-    except (OSError, UnidentifiedImageError, PillowImage.DecompressionBombError) as bad:
-        raise TagtraceError(f"{path}: cannot be read as a picture: {bad}") from bad
-    return (height, width) if turned else (width, height)
-
-
 def _names(value: object, where: Path) -> tuple[str, ...]:
     if isinstance(value, dict) and sorted(value) == list(range(len(value))):
         value = [value[i] for i in range(len(value))]
@@ -159,7 +147,7 @@ def read_yolo(path: Path | str, split: str) -> list[AnnotatedPhoto]:
         if not folder.is_dir():
             raise TagtraceError(f"{folder}: the folder of photos that {path} names for {split!r} is not there")
         for photo in sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES):
-            width, height = _size(photo)
+            width, height = photo_size(photo)
             annotations = read_labels(label_path(photo), data.names, width, height)
             found.append(AnnotatedPhoto(os.path.relpath(photo, data.root), width, height, annotations))
     return found
@@ -196,16 +184,11 @@ def write_data(folder: Path, splits: Iterable[str], names: tuple[str, ...] = CLA
 
 
 def _place(source: Path, target: Path, how: PhotoCopy) -> None:
-    if how == "none":
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
     if how == "link":
-        try:
-            os.link(source.resolve(), target)
-        except OSError:  # another disk, or a file system without links
-            shutil.copyfile(source, target)
-    else:
+        place_photo(source, target)
+    elif how == "copy":
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
         shutil.copyfile(source, target)
 
 
@@ -230,10 +213,9 @@ def export_yolo(
     if photo_copy != "none":
         for photo in annotated:
             source = photos_dir / photo.file
-            if _size(source) != (photo.width, photo.height):
-                raise TagtraceError(
-                    f"{source}: is {_size(source)} pixels, but the truth says {(photo.width, photo.height)}: they do not match"
-                )
+            found, said = photo_size(source), (photo.width, photo.height)
+            if found != said:
+                raise TagtraceError(f"{source}: is {found} pixels, but the truth says {said}: they do not match")
             _place(source, out / "images" / split / photo.file, photo_copy)
     write_labels(annotated, out / "labels" / split, oriented)
     there = [s for s in ("train", "val", "test") if s == split or (out / "labels" / s).is_dir()]
