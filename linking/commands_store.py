@@ -278,8 +278,8 @@ def set_resource(
     store: StoreUrl = DEFAULT_STORE,
     by: By = "",
 ) -> None:
-    """Record a step in the life of a resource: identified, verified, blocked, restored, or rejected. Sending it for blocking takes
-    two people who sign in, at the review desk or with the API.
+    """Record a step in the life of a resource: identified, verified, blocked, restored, or rejected. Sending it takes two people
+    who sign in, at the review desk or with the API.
 
     Example: tagtrace resources set telegram tulpar_kz1 verified --by "A. Serik" --store city.db
     """

@@ -31,6 +31,7 @@ SENTENCES: Final = MappingProxyType(
         "nothing_similar": "no listed resource has this or a similar value",
         "no_shops": "no shop is listed",
         "protected": "protected: never linked to a shop",
+        "person_says": "a person says so",
         "too_weak": "too weak ({share}): {reason}",
         # What speaks for a resource or a shop before the reading is looked at.
         "listed": "a listed resource is seen more often than any one unlisted name",

@@ -9,7 +9,6 @@ from typing import Any
 from ..contract import Failure
 from ..inference.decode import decode
 from ..linking.pictures import picture_hash
-from ..linking.store import Store
 from ..scoring.build import Engine, build_engine
 from ..scoring.placing import place_all
 from ..scoring.records import result_to_json
@@ -23,9 +22,9 @@ from .settings import ServiceSettings
 class Analyser:
     """Loads the models when the first photo comes, and reads one photo at a time."""
 
-    def __init__(self, settings: ServiceSettings, store: Store) -> None:
+    def __init__(self, settings: ServiceSettings, register: Register) -> None:
         self._settings = settings
-        self._register = Register(store, settings.register_refresh_s)
+        self._register = register
         self._lock = threading.Lock()
         self._engine: Engine | None = None
 

@@ -17,6 +17,7 @@ from . import vault
 from .analyser import Analyser
 from .metrics import Metrics
 from .rate import RateLimit
+from .register import Register
 from .reports.uploads import Gate
 from .reports.writer import IntakeWriter, StoreReporter
 from .settings import ServiceSettings
@@ -32,6 +33,7 @@ class ServiceState:
     writer: IntakeWriter
     gate: Gate
     key_rate: RateLimit
+    register: Register
     analyser: Analyser
     analysing: asyncio.Semaphore
     unknown_forms: asyncio.Semaphore
@@ -45,6 +47,7 @@ def open_state(settings: ServiceSettings, metrics: Metrics) -> Iterator[ServiceS
     """Open what the settings name."""
     with Store.open(settings.store, durable=True) as store, IntakeWriter(store, settings, reporter_keeper(settings)) as writer:
         metrics.watch(store)
+        register = Register(store, settings.register_refresh_s)
         yield ServiceState(
             settings=settings,
             store=store,
@@ -52,7 +55,8 @@ def open_state(settings: ServiceSettings, metrics: Metrics) -> Iterator[ServiceS
             writer=writer,
             gate=Gate.make(settings),
             key_rate=RateLimit(settings.key_rate_per_minute, settings.key_burst),
-            analyser=Analyser(settings, store),
+            register=register,
+            analyser=Analyser(settings, register),
             analysing=asyncio.Semaphore(settings.analyse_at_once),
             unknown_forms=asyncio.Semaphore(settings.open311_unknown_forms),
             metrics=metrics,

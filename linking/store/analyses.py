@@ -16,7 +16,9 @@ from ...contract import SCHEMA_VERSION, Advert, Analysis, Flag, Identifier, Line
 from ...models.logprobs import pack
 from .audit import note
 from .loading import load_analysis
+from .queue_rows import touch
 from .resources import register
+from .rulings import pinned, restore_analysis, settle_photo
 from .tables import AdvertRow, AnalysisRow, CodeRow, IdentifierRow, LinkRow, PhotoRow, ReadingRow, ShopRow
 from .upserts import insert_missing
 
@@ -80,9 +82,12 @@ def put_analysis(
         held = None
     new = held is None
     row = held if held is not None else _add(session, photo, maker, analysis, settings)
+    # The links are those of what the machine read; what people said of it comes over it again below.
+    restore_analysis(session, row.id)
     _make_latest(session, row)
     if links or new:
         put_links(session, row.id, analysis.adverts, links)
+    settle_photo(session, analysis.sha256)
     if new:
         found = {"adverts": len(analysis.adverts), "failure": row.failure_code, "made_by": maker}
         note(session, "analysis.put", f"photo {analysis.sha256}", found)
@@ -198,7 +203,8 @@ def _make_latest(session: Session, row: AnalysisRow) -> None:
 
 
 def put_links(session: Session, analysis_id: int, adverts: Sequence[Advert], links: Sequence[Sequence[Link]]) -> None:
-    """Replace the links of an analysis by these, and register the resources that its identifiers are.
+    """Replace the links of an analysis by these, and register the resources that its identifiers are. A person's word on an
+    advert counts for more than a link.
 
     ``adverts`` are those of the analysis; ``links`` has one list per advert with one link per identifier, or is empty.
     """
@@ -206,6 +212,8 @@ def put_links(session: Session, analysis_id: int, adverts: Sequence[Advert], lin
     found = [link for group in links for link in group]
     if links and ([len(a.identifiers) for a in adverts] != [len(group) for group in links]):
         raise ValueError(f"{len(found)} links for {len(flat)} identifiers: there is one per identifier, grouped by adverts")
+    if links:
+        found = [link for group in pinned(session, analysis_id, adverts, links) for link in group]
     named = {(link.resource.kind, link.resource.value) for link in found if link.resource is not None}
     own = {
         (item.kind, item.value)
@@ -255,6 +263,8 @@ def relink(session: Session, analysis_id: int, adverts: Sequence[Advert], links:
     put_links(session, analysis_id, adverts, links)
     after = [tuple(row) for row in session.execute(rows)]
     if before != after:
+        photo = select(PhotoRow.sha256).join(AnalysisRow, AnalysisRow.photo_id == PhotoRow.id)
+        touch(session, photos=session.scalars(photo.where(AnalysisRow.id == analysis_id)))
         note(session, "analysis.relink", f"analysis {analysis_id}", {"links": len(after)})
     return before != after
 
@@ -282,6 +292,7 @@ def forget_photo(session: Session, sha256: str, why: str) -> bool:
     row = session.scalars(select(PhotoRow).where(PhotoRow.sha256 == sha256).with_for_update()).one_or_none()
     if row is None:
         return False
+    touch(session, photos=[sha256])
     session.execute(delete(PhotoRow).where(PhotoRow.id == row.id))
     session.expire_all()
     note(session, "photo.forget", f"photo {sha256}", {"why": why})

@@ -15,10 +15,13 @@ from .approvals import ProposalRow, ProposalState
 from .audit import verify_audit
 from .database import Store
 from .protection import load_protection
+from .queue_rows import ALONE, QueueRow, walls_of_clusters, wrong_counts
 from .tables import AdvertRow, AnalysisRow, AuditRow, IdentifierRow, LinkRow, PhotoRow, ResourceEventRow, ResourceRow, ShopRow
 
 _MOST_NAMED = 20
 """Resources named in one finding."""
+_SAMPLE = 2000
+"""Entries of the queue that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ def check_store(store: Store) -> list[Finding]:
             *_rows(session),
             _protected(session),
             _two_people(session),
+            _queue(session),
         ]
     return found
 
@@ -117,6 +121,17 @@ def _protected(session: Session) -> Finding:
     wrong = [f"{kind} {value}" for kind, value in session.execute(rows) if protection.covers(IdentifierKind(kind), value)]
     words = f"on their way to be blocked: {', '.join(wrong)}; restore them" if wrong else "no protected value is sent or blocked"
     return Finding("protected", words, not wrong)
+
+
+def _queue(session: Session) -> Finding:
+    """A sample of the queue against what it is made of, and its counts against its rows."""
+    names = list(session.scalars(select(QueueRow.wall).order_by(QueueRow.wall).limit(_SAMPLE)))
+    held = walls_of_clusters(session, [name for name in names if not name.startswith(ALONE)])
+    wrong = [wall.name for wall in held if not wall.is_open()] + [f"count of {part}" for part in wrong_counts(session)]
+    gone = {name for name in names if not name.startswith(ALONE)} - {wall.name for wall in held}
+    wrong += sorted(gone)
+    words = f"{', '.join(wrong[:_MOST_NAMED])} differ from the adverts" if wrong else "the queue is that of the open adverts"
+    return Finding("queue", words, not wrong)
 
 
 def _two_people(session: Session) -> Finding:

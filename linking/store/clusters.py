@@ -26,6 +26,7 @@ from . import cluster_rows as rows
 from .cluster_shelf import SqlShelf
 from .cluster_tables import BundleRow, ClusterEventRow, ClusterRow, ClusterRuleRow, SightingRow
 from .database import Store
+from .queue_rows import touch
 
 BATCH = 200
 """Sightings put in with one transaction: enough that the database is asked seldom, few enough that others wait only shortly."""
@@ -41,7 +42,21 @@ def open_book(session: Session, settings: ClusterSettings | None = None) -> Iter
     settings = settings or ClusterSettings()
     shelf = SqlShelf(session, settings)
     yield Book(shelf, settings)
+    _touch_queue(shelf)
     shelf.save()
+
+
+def _touch_queue(shelf: SqlShelf) -> None:
+    """Clusters that sightings come into, or leave, stand otherwise in the queue of the experts."""
+    held = {number: str(row["cluster"]) for number, row in shelf.stored_bundles.items()}
+    moved = [r for r in shelf.records.values() if r.key not in shelf.stored or shelf.stored[r.key][1] != r.bundle]
+    clusters = {held[shelf.stored[r.key][1]] for r in moved if r.key in shelf.stored}
+    clusters |= {held[number] for number in held if number not in shelf.bundles}
+    for number, bundle in shelf.bundles.items():
+        if held.get(number, bundle.cluster) != bundle.cluster:
+            clusters |= {held[number], bundle.cluster}
+    clusters |= {shelf.bundles[record.bundle].cluster for record in moved}
+    touch(shelf.session, photos={record.key[0] for record in moved}, clusters=clusters)
 
 
 def read_book(session: Session, settings: ClusterSettings | None = None) -> Book:
@@ -60,6 +75,7 @@ def put_sightings(
         shelf = SqlShelf(session, settings)
         shelf.prepare(batch)
         events = Book(shelf, settings).put(batch, at=at, actor=actor)
+        _touch_queue(shelf)
         shelf.save()
         if events:
             found = dict(sorted(Counter(str(event.kind) for event in events).items()))

@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from ...contract import BrokenInstallationError, TagtraceError
-from . import audit, schema
+from . import audit, queue_rows, schema
 from .failures import explain, may_pass
 
 T = TypeVar("T")
@@ -92,6 +92,7 @@ class Store:
                 session.info[audit.ACTOR] = actor or _user()
                 yield session
                 session.flush()
+                queue_rows.refresh(session)
                 audit.write(session)
         except SQLAlchemyError as error:
             raise explain(error, self.name) from error
@@ -129,7 +130,7 @@ class Store:
 
     def upgrade(self) -> None:
         """Bring the store to the newest schema and its protected list up to date, in one transaction."""
-        from . import protection
+        from . import protection, rulings
 
         try:
             with self.engine.begin() as connection:
@@ -137,6 +138,9 @@ class Store:
                 with Session(connection, join_transaction_mode="rollback_only") as session:
                     session.info[audit.ACTOR] = _user()
                     protection.seed(session)
+                    if not queue_rows.is_filled(session):
+                        rulings.settle_all(session)
+                        queue_rows.fill(session)
                     session.flush()
                     audit.write(session)
         except SQLAlchemyError as error:

@@ -17,6 +17,7 @@ from .resources import find, register
 from .tables import DecisionRow, ResourceRow
 
 Contact = tuple[IdentifierKind, str]
+_UNDONE = "undone"
 
 
 class Verdict(StrEnum):
@@ -83,14 +84,19 @@ def decide_link(session: Session, decision: LinkDecision) -> None:
 
 def confirmed_siblings(session: Session) -> Iterator[tuple[Contact, Contact]]:
     """Pairs of contacts that people called siblings, and did not call unrelated later."""
-    rows = select(
-        DecisionRow.identifier_kind, DecisionRow.identifier_value, ResourceRow.kind, ResourceRow.value, DecisionRow.verdict
-    )
-    rows = rows.join(ResourceRow, ResourceRow.id == DecisionRow.resource_id).where(DecisionRow.subject == "link")
+    rows = select(DecisionRow, ResourceRow).join(ResourceRow, ResourceRow.id == DecisionRow.resource_id)
+    words = session.execute(rows.where(DecisionRow.subject == "link").order_by(DecisionRow.id)).all()
+    undone = {int(row.details.get("undoes", 0)) for row, _ in words if row.verdict == _UNDONE}
     last: dict[tuple[Contact, Contact], str] = {}
-    for kind, value, other_kind, other, verdict in session.execute(rows.order_by(DecisionRow.id)):
-        a, b = sorted([(IdentifierKind(str(kind)), str(value)), (IdentifierKind(other_kind), other)])
-        last[a, b] = verdict
+    for row, resource in words:
+        if row.id in undone or "undoes" in row.details:
+            continue
+        own, known = (
+            (IdentifierKind(str(row.identifier_kind)), str(row.identifier_value)),
+            (IdentifierKind(resource.kind), resource.value),
+        )
+        a, b = sorted([own, known])
+        last[a, b] = row.verdict
     yield from (pair for pair, verdict in last.items() if verdict == Verdict.SIBLING and pair[0] != pair[1])
 
 

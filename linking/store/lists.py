@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, String, and_, cast, exists, func, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from ...contract import IdentifierKind
 from ...inference.identifiers.fold import latin_view
@@ -32,8 +32,6 @@ from .tables import (
     ResourceRow,
     ShopRow,
 )
-
-_SAID = aliased(DecisionRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +142,7 @@ def _filtered(rows: Select[Any], wanted: AdvertFilter) -> Select[Any]:
     if wanted.box is not None:
         rows = rows.where(*_inside(wanted.box))
     if wanted.reviewed is not None:
-        last = select(func.max(_SAID.id)).where(*_reviews_of_row()).correlate(PhotoRow, AdvertRow).scalar_subquery()
-        still = DecisionRow.verdict.not_in(("undone", "skipped"))
-        said = select(DecisionRow.id).where(DecisionRow.id == last, still).correlate(PhotoRow, AdvertRow).exists()
-        rows = rows.where(said if wanted.reviewed else ~said)
+        rows = rows.where(AdvertRow.decision_id.is_not(None) if wanted.reviewed else AdvertRow.decision_id.is_(None))
     return _showing(rows, wanted)
 
 
@@ -167,10 +162,6 @@ def _showing(rows: Select[Any], wanted: AdvertFilter) -> Select[Any]:
         shown = shown.outerjoin(ResourceRow, ResourceRow.id == LinkRow.resource_id).where(*inner).correlate(AdvertRow)
         rows = rows.where(shown.exists())
     return rows
-
-
-def _reviews_of_row() -> tuple[Any, ...]:
-    return (_SAID.subject == "advert", _SAID.photo_sha256 == PhotoRow.sha256, _SAID.advert == AdvertRow.number)
 
 
 def _inside(box: Box) -> tuple[Any, ...]:

@@ -1,7 +1,8 @@
 """The queue of the experts: one entry per cluster that nobody has decided about, what matters first.
 
 A cluster is all sightings of one physical advert, so nobody reads the same advert twice. What matters is a shop that nobody
-knows yet, an advert that is seen often, and a reading in doubt; what is known and clear comes last.
+knows yet, an advert that is seen often, and a reading in doubt; what is known and clear comes last. The rows of the queue are
+kept up to date by what changes them (``queue_rows``): a page reads those that it shows.
 """
 
 from __future__ import annotations
@@ -9,44 +10,28 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, String, Subquery, and_, case, cast, func, literal_column, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ...contract import Band, Outcome
 from ..sightings import Key
-from .cluster_tables import BundleRow, SightingRow
-from .reviews import CLOSING, SUBJECT, Word
-from .tables import AdvertRow, AnalysisRow, DecisionRow, IdentifierRow, LinkRow, PhotoRow, ReadingRow
+from .queue_rows import (
+    ALONE,
+    Chosen,
+    QueueCountRow,
+    QueuePartRow,
+    QueueRow,
+    QueueSettings,
+    Wall,
+    names_in,
+    wall_at,
+    wall_of,
+    walls_of_clusters,
+)
+from .tables import DecisionRow, IdentifierRow, ReadingRow
+from .verdicts import SUBJECT, Word
 
-
-@dataclass(frozen=True, slots=True)
-class QueueSettings:
-    """What matters how much; the order is by the sum."""
-
-    new_weight: float = 4.0
-    """For a contact that no listed shop has."""
-    seen_weight: float = 2.0
-    """For an advert that is seen ``seen_most`` times; in proportion for fewer."""
-    seen_most: int = 10
-    doubt_weight: float = 1.5
-    """For a contact that was read with no confidence at all, or a link that a person has to look at."""
-    silent_weight: float = -2.0
-    """For an advert without any contact: there is little to decide."""
-    known_weight: float = -1.0
-    """For one whose every link is automatic."""
-
-
-class Chosen(StrEnum):
-    """A part of the queue."""
-
-    ALL = "all"
-    NEW = "new"
-    SEEN_OFTEN = "often"
-    DOUBTFUL = "doubtful"
-    SILENT = "silent"
+_MOST_IN = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +45,8 @@ class Entry:
     doubt: float
     """0 for read and linked surely, 1 for not at all."""
     silent: bool
+    again: bool
+    """It was decided about, and something new is seen on it; ``key`` shows that."""
     score: float
 
 
@@ -71,139 +58,69 @@ def next_entries(
     chosen: Chosen = Chosen.ALL,
     without: Collection[str] = (),
     limit: int = 10,
-    settings: QueueSettings | None = None,
 ) -> list[Entry]:
     """The next entries for a person: without what they skipped after ``since`` and without the clusters ``without``."""
-    walls = _walls(actor, since, settings or QueueSettings())
-    rows = select(walls).where(_part(walls, chosen, settings or QueueSettings()))
-    if without:
-        rows = rows.where(walls.c.wall.not_in(list(without)))
-    rows = rows.order_by(walls.c.score.desc(), walls.c.first).limit(limit)
-    found = list(session.execute(rows))
-    clearest = _clearest(session, [row.wall for row in found])
-    return [
-        Entry(
-            clearest[row.wall],
-            "" if row.wall.startswith(_ALONE) else row.wall,
-            int(row.seen),
-            bool(row.new),
-            float(row.doubt),
-            bool(row.silent),
-            float(row.score),
-        )
-        for row in found
-    ]
+    left_out = _skipped(session, actor, since) | set(without)
+    rows = select(QueueRow).join(QueuePartRow, QueuePartRow.wall == QueueRow.wall).where(QueuePartRow.part == str(chosen))
+    # What is left out is little, and is mostly at the front: read past it instead of giving the database a long list.
+    rows = rows.order_by(QueuePartRow.rank, QueuePartRow.first, QueuePartRow.wall).limit(limit + len(left_out))
+    found = [row for row in session.scalars(rows) if row.wall not in left_out][:limit]
+    return [_entry(row, _clearest(session, row)) for row in found]
 
 
-def count_open(session: Session, actor: str, since: datetime, settings: QueueSettings | None = None) -> dict[Chosen, int]:
+def _entry(row: QueueRow, key: Key) -> Entry:
+    cluster = "" if row.wall.startswith(ALONE) else row.wall
+    return Entry(key, cluster, row.seen, row.new, row.doubt, row.silent, row.again, row.score)
+
+
+def count_open(session: Session, actor: str, since: datetime) -> dict[Chosen, int]:
     """How many entries each part of the queue has for a person."""
-    settings = settings or QueueSettings()
-    walls = _walls(actor, since, settings)
-    parts = [func.count(case((_part(walls, part, settings), 1))) for part in Chosen]
-    return dict(zip(Chosen, map(int, session.execute(select(*parts)).one()), strict=True))
+    held = {part: walls for part, walls in session.execute(select(QueueCountRow.part, QueueCountRow.walls))}  # noqa: C416
+    counts = {part: int(held.get(part, 0)) for part in Chosen}
+    skipped = sorted(_skipped(session, actor, since))
+    for start in range(0, len(skipped), _MOST_IN):
+        rows = select(QueuePartRow.part, func.count()).where(QueuePartRow.wall.in_(skipped[start : start + _MOST_IN]))
+        for part, count in session.execute(rows.group_by(QueuePartRow.part)):
+            counts[Chosen(part)] -= count
+    return counts
 
 
-_ALONE = "-"
-"""Begins the name of an advert that is in no cluster; no cluster's id begins so."""
-
-
-def wall_of(key: Key, cluster: str) -> str:
-    """The name under which the queue knows a cluster, or an advert that is in none."""
-    return cluster or f"{_ALONE}{key[0]}-{key[1]}"
-
-
-def _wall() -> ColumnElement[str]:
-    # Literals and no parameters: PostgreSQL has to see that what is grouped by is what is selected.
-    dash: ColumnElement[str] = literal_column(f"'{_ALONE}'", String)
-    return func.coalesce(BundleRow.cluster, dash + PhotoRow.sha256 + dash + cast(AdvertRow.number, String))
-
-
-def _adverts(*columns: Any) -> Select[Any]:
-    rows = select(*columns).select_from(AdvertRow).join(AnalysisRow, AnalysisRow.id == AdvertRow.analysis_id)
-    rows = rows.join(PhotoRow, PhotoRow.id == AnalysisRow.photo_id)
-    rows = rows.outerjoin(SightingRow, and_(SightingRow.photo == PhotoRow.sha256, SightingRow.advert == AdvertRow.number))
-    return rows.outerjoin(BundleRow, BundleRow.id == SightingRow.bundle).where(AnalysisRow.latest)
-
-
-def _walls(actor: str, since: datetime, settings: QueueSettings) -> Subquery:
-    """Every open cluster with what orders it."""
-    last = select(DecisionRow.photo_sha256, DecisionRow.advert, func.max(DecisionRow.id).label("id"))
-    last = last.where(DecisionRow.subject == SUBJECT, DecisionRow.verdict.not_in((Word.SKIPPED, Word.SAME_AS)))
-    latest = last.group_by(DecisionRow.photo_sha256, DecisionRow.advert).subquery()
-    closing = select(DecisionRow.photo_sha256, DecisionRow.advert, DecisionRow.verdict, DecisionRow.at)
-    said = closing.join(latest, latest.c.id == DecisionRow.id).where(DecisionRow.verdict.in_(CLOSING)).subquery()
-    skipped = select(DecisionRow.photo_sha256, DecisionRow.advert, func.max(DecisionRow.id).label("id"))
-    skipped = skipped.where(DecisionRow.subject == SUBJECT, DecisionRow.actor == actor, DecisionRow.at >= since)
-    passed = skipped.group_by(DecisionRow.photo_sha256, DecisionRow.advert).subquery()
-    skips = select(DecisionRow.photo_sha256, DecisionRow.advert).join(passed, passed.c.id == DecisionRow.id)
-    skip = skips.where(DecisionRow.verdict == Word.SKIPPED).subquery()
-    doubt = case((LinkRow.band == Band.REVIEW, 1.0), else_=1.0 - IdentifierRow.confidence)
-    final = case((said.c.verdict != Word.ANOTHER_PHOTO, 1), else_=0)
-    columns = _adverts(
-        _wall().label("wall"),
-        func.min(AdvertRow.id).label("first"),
-        func.count(AdvertRow.id.distinct()).label("seen"),
-        func.max(case((LinkRow.outcome == Outcome.NEW, 1), else_=0)).label("new"),
-        func.max(func.coalesce(doubt, 0.0)).label("doubt"),
-        func.min(case((IdentifierRow.id.is_(None), 1), else_=0)).label("silent"),
-        func.max(case((LinkRow.band == Band.AUTOMATIC, 0), else_=1)).label("unknown"),
-        func.max(final).label("closed"),
-        func.max(said.c.at).label("asked_at"),
-        func.max(PhotoRow.received_at).label("newest"),
-        func.count(skip.c.photo_sha256).label("skips"),
+def _skipped(session: Session, actor: str, since: datetime) -> set[str]:
+    """The names of what a person has skipped since a moment, and not come back to."""
+    rows = select(DecisionRow.photo_sha256, DecisionRow.advert, DecisionRow.verdict).where(
+        DecisionRow.subject == SUBJECT, DecisionRow.actor == actor, DecisionRow.at >= since
     )
-    columns = columns.outerjoin(IdentifierRow, IdentifierRow.advert_id == AdvertRow.id)
-    columns = columns.outerjoin(LinkRow, LinkRow.identifier_id == IdentifierRow.id)
-    for part in (said, skip):
-        columns = columns.outerjoin(part, and_(part.c.photo_sha256 == PhotoRow.sha256, part.c.advert == AdvertRow.number))
-    walls = columns.group_by(_wall()).subquery()
-    waiting = and_(walls.c.asked_at.is_not(None), walls.c.newest <= walls.c.asked_at)
-    often = case((walls.c.seen > settings.seen_most, settings.seen_most), else_=walls.c.seen)
-    score = (
-        settings.new_weight * walls.c.new
-        + settings.seen_weight * cast(often, Float) / settings.seen_most
-        + settings.doubt_weight * walls.c.doubt
-        + settings.silent_weight * walls.c.silent
-        + settings.known_weight * (1 - walls.c.unknown)
-    )
-    chosen = select(walls.c.wall, walls.c.first, walls.c.seen, walls.c.new, walls.c.doubt, walls.c.silent, score.label("score"))
-    return chosen.where(walls.c.closed == 0, ~waiting, walls.c.skips == 0).subquery()
+    last = {(str(photo), int(number)): verdict for photo, number, verdict in session.execute(rows.order_by(DecisionRow.id))}
+    return names_in(session, [key for key, verdict in last.items() if verdict == Word.SKIPPED])
 
 
-_DOUBT = 0.2
-_OFTEN = 2
+def _clearest(session: Session, row: QueueRow) -> Key:
+    """The advert of a cluster that shows most, most surely: the most contacts, then the surest text; of one that comes again only
+    those with something new."""
+    wall = _wall(session, row.wall)
+    news = set(wall.news()) if row.again else set()
+    numbers = [number for number, key in wall.adverts.items() if not news or key in news]
+    contacts, texts = _sums(session, IdentifierRow, numbers), _sums(session, ReadingRow, numbers)
+    ranked = sorted((-contacts.get(n, 0.0), -texts.get(n, 0.0), wall.adverts[n]) for n in numbers)
+    return ranked[0][2]
 
 
-def _part(walls: Subquery, chosen: Chosen, settings: QueueSettings) -> ColumnElement[bool]:
-    """The condition of a part of the queue."""
-    return {
-        Chosen.ALL: walls.c.seen > 0,
-        Chosen.NEW: walls.c.new == 1,
-        Chosen.SEEN_OFTEN: walls.c.seen >= _OFTEN,
-        Chosen.DOUBTFUL: and_(walls.c.silent == 0, walls.c.doubt >= _DOUBT),
-        Chosen.SILENT: walls.c.silent == 1,
-    }[chosen]
+def _sums(session: Session, table: type[IdentifierRow] | type[ReadingRow], numbers: list[int]) -> dict[int, float]:
+    """Of each advert the sum of the confidences of its contacts, or of its texts."""
+    found: dict[int, float] = {}
+    for start in range(0, len(numbers), _MOST_IN):
+        rows = select(table.advert_id, func.sum(table.confidence)).where(table.advert_id.in_(numbers[start : start + _MOST_IN]))
+        found |= {number: float(total) for number, total in session.execute(rows.group_by(table.advert_id))}
+    return found
 
 
-def _clearest(session: Session, walls: Collection[str]) -> dict[str, Key]:
-    """Of each cluster the advert that shows most, most surely: the most contacts, then the surest text."""
-    surest = select(ReadingRow.advert_id, func.sum(ReadingRow.confidence).label("n")).group_by(ReadingRow.advert_id).subquery()
-    shown = select(IdentifierRow.advert_id, func.sum(IdentifierRow.confidence).label("n"))
-    contacts = shown.group_by(IdentifierRow.advert_id).subquery()
-    rows = _adverts(_wall(), PhotoRow.sha256, AdvertRow.number, func.coalesce(contacts.c.n, 0.0), func.coalesce(surest.c.n, 0.0))
-    rows = rows.outerjoin(surest, surest.c.advert_id == AdvertRow.id)
-    rows = rows.outerjoin(contacts, contacts.c.advert_id == AdvertRow.id)
-    rows = rows.where(or_(*(_is(wall) for wall in walls))) if walls else rows.where(AdvertRow.id < 0)
-    best: dict[str, tuple[tuple[float, float, str, int], Key]] = {}
-    for wall, sha256, number, sure, text in session.execute(rows):
-        rank = (-float(sure), -float(text), sha256, number)
-        if wall not in best or rank < best[wall][0]:
-            best[wall] = (rank, (sha256, number))
-    return {wall: key for wall, (_, key) in best.items()}
+def _wall(session: Session, name: str) -> Wall:
+    if not name.startswith(ALONE):
+        return walls_of_clusters(session, [name])[0]
+    photo, _, number = name[len(ALONE) :].rpartition("-")
+    found = wall_at(session, (photo, int(number)))
+    assert found is not None
+    return found
 
 
-def _is(wall: str) -> ColumnElement[bool]:
-    if not wall.startswith(_ALONE):
-        return BundleRow.cluster == wall
-    sha256, _, number = wall[len(_ALONE) :].rpartition("-")
-    return and_(PhotoRow.sha256 == sha256, AdvertRow.number == int(number))
+__all__ = ["Chosen", "Entry", "QueueSettings", "count_open", "next_entries", "wall_of"]

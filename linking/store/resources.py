@@ -144,6 +144,16 @@ def set_state(
     return old
 
 
+def confirm_verification(session: Session, kind: IdentifierKind, value: str, actor: str, decision: int, instead_of: str) -> None:
+    """Write down that a verified resource stays so by another person's decision, as the one who verified it took that back."""
+    row = session.scalars(select(ResourceRow).where(ResourceRow.kind == kind, ResourceRow.value == value).with_for_update()).one()
+    basis = f"stays verified by decision {decision} of {actor}; {instead_of} took theirs back"
+    step = {"from_state": ResourceState.VERIFIED, "to_state": ResourceState.VERIFIED, "at": datetime.now(UTC)}
+    session.add(ResourceEventRow(resource_id=row.id, actor=actor, basis=basis, order_number="", **step))
+    note(session, "resource.state", f"{kind} {value}", {"from": row.state, "to": row.state, "basis": basis, "order": ""})
+    session.flush()
+
+
 def events(session: Session, kind: IdentifierKind, value: str) -> list[ResourceEvent]:
     """The life of a resource from its beginning; empty for an unknown one."""
     steps = select(ResourceEventRow).join(ResourceRow, ResourceRow.id == ResourceEventRow.resource_id)

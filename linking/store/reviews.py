@@ -1,124 +1,117 @@
 """What experts say of adverts: confirmed, corrected, rejected, and the rest, in the store; and taking the last word back.
 
-A review is a decision with the subject ``advert``. It is never changed: taking it back is a further one, which opens the advert
-again. The reading of the machine stays as it was beside it.
+A word is never changed: taking it back is a further one, and then the one before it stands again. What the machine read stays
+beside what a person says (``rulings``), and contacts and links follow at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ...contract import Flag, Identifier, IdentifierKind, Link, Outcome, TagtraceError
+from ...contract import Advert, IdentifierKind, Link, Outcome, TagtraceError
 from ..life import ResourceState
 from ..sightings import Key
 from .audit import actor_of, note
 from .decisions import LinkDecision, Verdict, decide_link
-from .loading import latest_analysis, load_links
+from .loading import latest_with_links
 from .protection import load_protection
-from .resources import find, register, set_state
-from .tables import AnalysisRow, DecisionRow, PhotoRow, ResourceRow
+from .queue_rows import touch, wall_at
+from .resources import confirm_verification, find, register, set_state
+from .rulings import LEFT_OUT, restore_advert, settle
+from .tables import DecisionRow, ResourceRow
+from .verdicts import CLOSING, SUBJECT, Review, Word, not_taken_back, review_of, reviews_of, standing
 
 Contact = tuple[IdentifierKind, str]
-SUBJECT: Final = "advert"
 _MOST_IN = 400
 _BY = {Outcome.SAME: Verdict.SAME, Outcome.MISREAD: Verdict.MISREAD, Outcome.SIBLING: Verdict.SIBLING}
-
-
-class Word(StrEnum):
-    """What a person says of an advert."""
-
-    CONFIRMED = "confirmed"
-    """It is an advert, and its contacts and links are right."""
-    CORRECTED = "corrected"
-    """It is an advert, and says something else than was read."""
-    REJECTED = "rejected"
-    """It may be an advert, and nothing can be done with it."""
-    NOT_ADVERT = "not_advert"
-    SAME_AS = "same_as"
-    """Another sighting of an advert that is known: their clusters are one."""
-    ANOTHER_PHOTO = "another_photo"
-    """It cannot be read; the reporter is asked for another photo."""
-    SKIPPED = "skipped"
-    UNDONE = "undone"
-    """The word before this one was taken back."""
-
-
-CLOSING: Final = frozenset({Word.CONFIRMED, Word.CORRECTED, Word.REJECTED, Word.NOT_ADVERT, Word.ANOTHER_PHOTO})
-"""Words after which an advert is not in the queue. One that waits for another photo comes back when there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """One word of a person on an advert (photo and number)."""
-
-    id: int
-    at: datetime
-    actor: str
-    word: Word
-    key: Key
-    why: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
+_SELLS = "sells"
+"""What a person says of a resource that was looked at with an advert."""
 
 
 def confirm(session: Session, key: Key, *, verify: bool = False, why: str = "") -> Review:
-    """Say that the contacts of an advert and their links are right; ``verify`` also that its resources were looked at and sell.
+    """Say that the contacts of an advert and their links are right as they stand; ``verify`` also that its resources were looked
+    at and sell.
 
     Contacts that are protected or too unsure to be reported are left out. Raises ``TagtraceError`` for an unknown advert.
     """
-    identifiers, links = _read(session, key)
+    advert, links = _advert(session, key)
+    pairs = [(item, link) for item, link in zip(advert.identifiers, links, strict=True) if not LEFT_OUT & set(item.flags)]
     taken: list[Contact] = []
-    for item, link in zip(identifiers, links, strict=True):
+    ruled: list[list[str]] = []
+    for item, link in pairs:
         own = (item.kind, item.value)
         meant = own
         if link is not None and link.resource is not None and link.outcome in _BY:
             known = (link.resource.kind, link.resource.value)
             decide_link(session, LinkDecision(key[0], key[1], own, _BY[link.outcome], known, why))
+            ruled.append([own[0].value, own[1], link.outcome.value, known[0].value, known[1]])
             meant = known if link.outcome is Outcome.MISREAD else own
         taken.append(meant)
+    taken = list(dict.fromkeys(taken))
     register(session, taken, "read off a wall, confirmed by a person")
-    verified = _verify(session, taken, key) if verify else []
-    return record(session, key, Word.CONFIRMED, why, {"contacts": _plain(taken), "verified": _plain(verified)})
+    verified = _verify(session, taken, key, why) if verify else []
+    said = _shown(advert) | {"links": ruled, "contacts": _plain(taken), "verified": _plain(verified)}
+    before = standing(reviews_of(session, [key])).get(key)
+    if before is not None and "texts" in before.details:
+        # What is confirmed is what a person had read, not what the machine had.
+        said |= {name: before.details[name] for name in ("texts", "read", "read_contacts") if name in before.details}
+    return record(session, key, Word.CONFIRMED, why, said)
 
 
 def correct(
-    session: Session, key: Key, texts: Sequence[str], contacts: Sequence[Contact], *, verify: bool = False, why: str = ""
+    session: Session,
+    key: Key,
+    texts: Sequence[str],
+    contacts: Sequence[Contact],
+    *,
+    verify: bool = False,
+    why: str = "",
+    links: Mapping[Contact, Link] | None = None,
 ) -> Review:
     """Say what an advert really says: the texts of its lines, and the contacts in them (canonical).
 
-    Every contact that was read and is not among them counts as a misread of the one of its kind. Raises ``TagtraceError`` for an
-    unknown advert, a wrong number of lines, or no contact at all.
+    From now on these are its contacts, with ``links`` where linking gave some; what was read is set aside. Every contact that was
+    read and is not among them counts as a misread of the one of its kind. Raises ``TagtraceError`` for an unknown advert, a wrong
+    number of lines, or no contact at all.
     """
-    analysis = latest_analysis(session, key[0])
-    if analysis is None or not 0 <= key[1] < len(analysis.adverts):
-        raise TagtraceError(f"{key[0][:12]}-{key[1]}: there is no such advert")
-    lines = analysis.adverts[key[1]].lines
-    if len(texts) != len(lines):
-        raise TagtraceError(f"{key[0][:12]}-{key[1]}: has {len(lines)} lines, and {len(texts)} texts were given")
+    # What the machine read is corrected, not what somebody said before.
+    restore_advert(session, key)
+    advert, _ = _advert(session, key)
+    if len(texts) != len(advert.lines):
+        raise TagtraceError(f"{key[0][:12]}-{key[1]}: has {len(advert.lines)} lines, and {len(texts)} texts were given")
     protection = load_protection(session)
     meant = [contact for contact in dict.fromkeys(contacts) if not protection.covers(*contact)]
     if not meant:
         raise TagtraceError("the corrected text holds no contact that may be followed; correct it, or say that it is no advert")
     register(session, meant, "read off a wall by a person")
-    for item in _followed(analysis.adverts[key[1]].identifiers):
+    for item in advert.identifiers:
         own = (item.kind, item.value)
         target = own if own in meant else next((contact for contact in meant if contact[0] == item.kind), None)
-        if target is not None:
+        if target is not None and not LEFT_OUT & set(item.flags):
             verdict = Verdict.SAME if target == own else Verdict.MISREAD
             decide_link(session, LinkDecision(key[0], key[1], own, verdict, target, why))
-    verified = _verify(session, meant, key) if verify else []
-    said = {"texts": list(texts), "read": [line.reading.text for line in lines]}
-    return record(session, key, Word.CORRECTED, why, said | {"contacts": _plain(meant), "verified": _plain(verified)})
+    verified = _verify(session, meant, key, why) if verify else []
+    said = _shown(advert) | {"texts": list(texts), "contacts": _plain(meant), "verified": _plain(verified)}
+    return record(session, key, Word.CORRECTED, why, said, links)
 
 
-def record(session: Session, key: Key, word: Word, why: str = "", details: Mapping[str, Any] | None = None) -> Review:
-    """Write a word down, without any of its consequences."""
+def record(
+    session: Session,
+    key: Key,
+    word: Word,
+    why: str = "",
+    details: Mapping[str, Any] | None = None,
+    links: Mapping[Contact, Link] | None = None,
+) -> Review:
+    """Write a word down, and make the rows of the advert follow it. Clusters and resources are the caller's."""
+    said = dict(details or {})
+    if word in CLOSING:
+        said |= _place(session, key, said.get("contacts", ()))
     row = DecisionRow(
         at=datetime.now(UTC),
         actor=actor_of(session),
@@ -127,16 +120,33 @@ def record(session: Session, key: Key, word: Word, why: str = "", details: Mappi
         why=why.strip(),
         photo_sha256=key[0],
         advert=key[1],
-        details=dict(details or {}),
+        details=said,
     )
     session.add(row)
     session.flush()
     note(session, f"advert.{word}", f"advert {key[0]}-{key[1]}", {"why": row.why, **row.details})
-    return _review(row)
+    if word in CLOSING or word is Word.UNDONE:
+        settle(session, key, links)
+    else:
+        touch(session, photos=[key[0]])
+    return review_of(row)
+
+
+def _place(session: Session, key: Key, contacts: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Where the advert lies in its photo, and what is known of all its sightings when it is decided about: what is seen on it
+    later and is not among this is new."""
+    found = latest_with_links(session, key[0])
+    wall = wall_at(session, key)
+    known = {(str(kind), str(value)) for kind, value in contacts} | (wall.known() if wall is not None else set())
+    placed: dict[str, Any] = {"known": [list(contact) for contact in sorted(known)]}
+    if found is not None and 0 <= key[1] < len(found[0].adverts):
+        placed["quad"] = [[float(x), float(y)] for x, y in found[0].adverts[key[1]].quad]
+    return placed
 
 
 def undo(session: Session, number: int) -> Review:
-    """Take back a word: the advert is open again, links and verifications that came of it are taken back too.
+    """Take back a word: the one before it stands again, or the advert is open; links and verifications that came of it are taken
+    back too.
 
     Only the last word on an advert can be taken back, and only by who gave it. Gives what was taken back. Joined clusters are the
     caller's to split. Raises ``TagtraceError`` where it cannot be done.
@@ -144,27 +154,20 @@ def undo(session: Session, number: int) -> Review:
     row = session.get(DecisionRow, number)
     if row is None or row.subject != SUBJECT or row.verdict == Word.UNDONE:
         raise TagtraceError("there is nothing to take back")
-    review = _review(row)
+    review = review_of(row)
     if review.actor != actor_of(session):
         raise TagtraceError("only who decided can take a decision back; decide anew instead")
-    history = reviews_of(session, [review.key])
-    if not history or history[-1].id != number:
-        raise TagtraceError("something was decided after this; decide anew instead")
-    for kind, value in review.details.get("verified", ()):
-        _unverify(session, (IdentifierKind(kind), value))
+    kept = not_taken_back(reviews_of(session, [review.key]))
+    # That somebody skipped it later says nothing of the advert.
+    later = [item for item in kept if item.id > number and item.word is not Word.SKIPPED]
+    if later or all(item.id != number for item in kept):
+        raise TagtraceError("something was decided after this, or it was taken back already; decide anew instead")
     if review.word in (Word.CONFIRMED, Word.CORRECTED):
-        _forget_links(session, review)
+        _take_back(session, review)
+    for kind, value in review.details.get("verified", ()):
+        _unverify(session, (IdentifierKind(kind), value), review)
     record(session, review.key, Word.UNDONE, "", {"undoes": number, "word": review.word})
     return review
-
-
-def reviews_of(session: Session, keys: Collection[Key]) -> list[Review]:
-    """What was said of some adverts, the oldest first."""
-    wanted, found = sorted(set(keys)), []
-    for start in range(0, len(wanted), _MOST_IN):
-        part = tuple_(DecisionRow.photo_sha256, DecisionRow.advert).in_(wanted[start : start + _MOST_IN])
-        found += list(session.scalars(select(DecisionRow).where(DecisionRow.subject == SUBJECT, part)))
-    return [_review(row) for row in sorted(found, key=lambda row: row.id)]
 
 
 def last_by(session: Session, actor: str) -> Review | None:
@@ -175,7 +178,7 @@ def last_by(session: Session, actor: str) -> Review | None:
         if row.verdict == Word.UNDONE:
             undone.add(int(row.details.get("undoes", 0)))
         elif row.id not in undone:
-            return _review(row)
+            return review_of(row)
     return None
 
 
@@ -206,30 +209,22 @@ def shop_notes(session: Session, shop_id: str) -> list[tuple[datetime, str, str,
     return [(at, actor, verdict, why) for at, actor, verdict, why in session.execute(rows)]
 
 
-def _read(session: Session, key: Key) -> tuple[list[Identifier], list[Link | None]]:
-    """The contacts of an advert that may be followed, and their links."""
-    number = session.scalar(
-        select(AnalysisRow.id)
-        .join(PhotoRow, PhotoRow.id == AnalysisRow.photo_id)
-        .where(PhotoRow.sha256 == key[0], AnalysisRow.latest)
-    )
-    analysis = None if number is None else latest_analysis(session, key[0])
-    if number is None or analysis is None or not 0 <= key[1] < len(analysis.adverts):
+def _advert(session: Session, key: Key) -> tuple[Advert, Sequence[Link | None]]:
+    """An advert as its rows have it, and its links. Raises ``TagtraceError`` for an unknown one."""
+    found = latest_with_links(session, key[0])
+    if found is None or not 0 <= key[1] < len(found[0].adverts):
         raise TagtraceError(f"{key[0][:12]}-{key[1]}: there is no such advert")
-    identifiers = analysis.adverts[key[1]].identifiers
-    kept = set(map(id, _followed(identifiers)))
-    pairs = [
-        pair for pair in zip(identifiers, load_links(session, number)[key[1]], strict=True) if id(pair[0]) in kept
-    ]  # fmt: skip
-    return [item for item, _ in pairs], [link for _, link in pairs]
+    return found[0].adverts[key[1]], found[1][key[1]]
 
 
-def _followed(identifiers: Sequence[Identifier]) -> list[Identifier]:
-    return [item for item in identifiers if not {Flag.PROTECTED, Flag.UNSURE, Flag.OBSOLETE} & set(item.flags)]
+def _shown(advert: Advert) -> dict[str, Any]:
+    """What was read when a word was said: how well it was read is counted from this."""
+    read = [(item.kind, item.value) for item in advert.identifiers if not LEFT_OUT & set(item.flags)]
+    return {"read": [line.reading.text for line in advert.lines], "read_contacts": _plain(list(dict.fromkeys(read)))}
 
 
-def _verify(session: Session, contacts: Sequence[Contact], key: Key) -> list[Contact]:
-    """Take those that nobody has verified to ``verified``; gives them."""
+def _verify(session: Session, contacts: Sequence[Contact], key: Key, why: str) -> list[Contact]:
+    """Write down that contacts sell, and take those that nobody has verified to ``verified``; gives them."""
     numbers = find(session, contacts)
     states = {
         row.id: row.state
@@ -237,46 +232,78 @@ def _verify(session: Session, contacts: Sequence[Contact], key: Key) -> list[Con
     }
     done = []
     for contact in dict.fromkeys(contacts):
-        if states[numbers[contact]] == ResourceState.IDENTIFIED:
+        number = numbers[contact]
+        session.add(_decision(actor_of(session), key, contact, number, why))
+        if states[number] == ResourceState.IDENTIFIED:
             set_state(session, *contact, ResourceState.VERIFIED, f"looked at with advert {key[0][:12]}-{key[1]}")
             done.append(contact)
+    session.flush()
     return done
 
 
-def _unverify(session: Session, contact: Contact) -> None:
-    """Back to ``identified``, by the steps that a life knows; one that has gone further stays."""
-    rows = select(ResourceRow.state).where(ResourceRow.kind == contact[0], ResourceRow.value == contact[1])
-    if session.scalar(rows) == ResourceState.VERIFIED:
-        set_state(session, *contact, ResourceState.REJECTED, "the verification was taken back by who gave it")
+def _decision(actor: str, key: Key, contact: Contact, resource: int, why: str) -> DecisionRow:
+    return DecisionRow(
+        at=datetime.now(UTC), actor=actor, subject="resource", verdict=_SELLS, why=why, photo_sha256=key[0], advert=key[1],
+        identifier_kind=contact[0], identifier_value=contact[1], resource_id=resource, details={},
+    )  # fmt: skip
+
+
+def _unverify(session: Session, contact: Contact, review: Review) -> None:
+    """Back to ``identified``, unless somebody else's word still says that it sells; one that has gone further stays."""
+    rows = select(ResourceRow.id).where(ResourceRow.kind == contact[0], ResourceRow.value == contact[1])
+    number = session.scalar(rows.where(ResourceRow.state == ResourceState.VERIFIED))
+    if number is None:
+        return
+    said = select(DecisionRow).where(DecisionRow.subject == "resource", DecisionRow.resource_id == number)
+    words = list(session.scalars(said.order_by(DecisionRow.id)))
+    undone = {int(row.details.get("undoes", 0)) for row in words if row.verdict == Word.UNDONE}
+    others = [row for row in words if row.verdict == _SELLS and row.id not in undone]
+    if others:
+        confirm_verification(session, *contact, others[-1].actor, others[-1].id, review.actor)
+    else:
         set_state(session, *contact, ResourceState.IDENTIFIED, "the verification was taken back by who gave it")
 
 
-def _forget_links(session: Session, review: Review) -> None:
-    """Take back the verdicts on links that came with a review: those of the same person, advert and moment."""
+def _take_back(session: Session, review: Review) -> None:
+    """Take back what was said of links and resources together with a review: by the same person, of the same advert, before it
+    and after the review before it."""
+    earlier = [item.id for item in reviews_of(session, [review.key]) if item.id < review.id]
     rows = select(DecisionRow).where(
-        DecisionRow.subject == "link",
+        DecisionRow.subject.in_(("link", "resource")),
         DecisionRow.photo_sha256 == review.key[0],
         DecisionRow.advert == review.key[1],
         DecisionRow.actor == review.actor,
-        DecisionRow.id < review.id,
+        DecisionRow.verdict != Word.UNDONE,
+        DecisionRow.id.between(max(earlier, default=0) + 1, review.id - 1),
     )
-    earlier = [item.id for item in reviews_of(session, [review.key]) if item.id < review.id]
-    since = max(earlier, default=0)
-    for row in list(session.scalars(rows.where(DecisionRow.id > since))):
+    for row in list(session.scalars(rows)):
         session.add(
             DecisionRow(
-                at=datetime.now(UTC), actor=actor_of(session), subject="link", verdict="undone", why="taken back",
+                at=datetime.now(UTC), actor=actor_of(session), subject=row.subject, verdict=Word.UNDONE, why="taken back",
                 photo_sha256=row.photo_sha256, advert=row.advert, identifier_kind=row.identifier_kind,
-                identifier_value=row.identifier_value, resource_id=row.resource_id, shop_id=row.shop_id, details={},
+                identifier_value=row.identifier_value, resource_id=row.resource_id, shop_id=row.shop_id,
+                details={"undoes": row.id},
             )
         )  # fmt: skip
-
-
-def _review(row: DecisionRow) -> Review:
-    return Review(
-        row.id, row.at, row.actor, Word(row.verdict), (str(row.photo_sha256), int(row.advert or 0)), row.why, row.details
-    )
+    session.flush()
 
 
 def _plain(contacts: Sequence[Contact]) -> list[list[str]]:
     return [[kind.value, value] for kind, value in contacts]
+
+
+__all__ = [
+    "CLOSING",
+    "SUBJECT",
+    "Review",
+    "Word",
+    "add_shop_note",
+    "confirm",
+    "correct",
+    "count_by",
+    "last_by",
+    "record",
+    "reviews_of",
+    "shop_notes",
+    "undo",
+]

@@ -128,6 +128,8 @@ class AdvertRow(Base):
     analysis_id: Mapped[int] = mapped_column(ForeignKey("analyses.id", ondelete="CASCADE"))
     number: Mapped[int]
     quad: Mapped[list[Any]]
+    decision_id: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"), index=True)
+    """The word of a person that stands on it; see ``rulings``."""
 
 
 class ReadingRow(Base):
@@ -183,6 +185,19 @@ class IdentifierRow(Base):
     flags: Mapped[list[Any]]
     lines: Mapped[list[Any]]
     codes: Mapped[list[Any]]
+
+
+class ReadIdentifierRow(Base):
+    """A contact as the machine read it, set aside where a person's word has taken its place; undoing that brings it back."""
+
+    __tablename__ = "read_identifiers"
+
+    advert_id: Mapped[int] = mapped_column(ForeignKey("adverts.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    content: Mapped[dict[str, Any]]
+    """The columns of its row of ``identifiers``."""
+    link: Mapped[dict[str, Any]]
+    """The columns of its row of ``links``, but for the time; empty without one."""
 
 
 class ShopRow(Base):
@@ -268,7 +283,7 @@ class DecisionRow(Base):
     """What a person decided about a link, a resource or a shop. It names photo and value, so that it outlives an analysis."""
 
     __tablename__ = "decisions"
-    __table_args__ = (Index(None, "identifier_kind", "identifier_value"),)
+    __table_args__ = (Index(None, "identifier_kind", "identifier_value"), Index(None, "subject", "actor", "at"))
 
     id: Mapped[int] = mapped_column(Number, primary_key=True)
     at: Mapped[datetime]

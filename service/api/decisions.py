@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ...contract import IdentifierKind
+from ...contract import IdentifierKind, Link
 from ...linking.canonical import canonical_value
 from ...linking.store import lists, proposals, reviews
-from ...linking.store.reports import add_event, announce, reports_showing
 from ...linking.store.reviews import Word
 from ...linking.store.tracks import follow_resource
 from ..access import Principal, Role, Scope, allow
-from ..joining import join_adverts, part_adverts
+from ..deciding import follow_contacts, links_of, take_back, tell_reports
+from ..joining import join_adverts
 from ..problems import InvalidField, ProblemError, problems
 from ..state import StateDep
 from . import paging
@@ -114,7 +114,8 @@ class ProposalView(BaseModel):
     responses=problems(401, 403, 404, 409, 413, 422, 429),
 )
 def decide(state: StateDep, expert: Expert, key: AdvertKey, given: AdvertDecision) -> ReviewView:
-    """Nothing that was read is changed: the decision stands beside it, and a later one can take it back."""
+    """Contacts and links are what the decision says from now on; what was read is kept beside it and comes back when the decision
+    is taken back."""
     contacts = [canonical(contact, f"body.contacts.{i}.value") for i, contact in enumerate(given.contacts)]
     if given.verdict is Verdict.CORRECT and not contacts:
         raise _wrong("body.contacts", "say which contacts it really shows")
@@ -123,34 +124,38 @@ def decide(state: StateDep, expert: Expert, key: AdvertKey, given: AdvertDecisio
     if given.verdict is Verdict.REJECT and not given.why.strip():
         raise _wrong("body.why", "say why it is rejected")
 
+    links = links_of(state.register, contacts) if given.verdict is Verdict.CORRECT else {}
+
     def change(session: Any) -> ReviewView:
         advert, now = one_advert(session, key), datetime.now(UTC)
-        review = _record(session, given, advert, contacts, now)
-        for kind, value in {(contact.kind, contact.value) for contact in advert.contacts} | set(contacts):
-            follow_resource(session, IdentifierKind(kind), value, now)
+        review = _record(session, given, advert, contacts, links, now)
+        follow_contacts(session, review, now)
         return review_view(review)
 
     return state.store.write(change, expert.actor)
 
 
 def _record(
-    session: Any, given: AdvertDecision, advert: lists.ListedAdvert, contacts: list[tuple[IdentifierKind, str]], now: datetime
+    session: Any,
+    given: AdvertDecision,
+    advert: lists.ListedAdvert,
+    contacts: list[tuple[IdentifierKind, str]],
+    links: dict[tuple[IdentifierKind, str], Link],
+    now: datetime,
 ) -> reviews.Review:
     key = advert.key
     if given.verdict is Verdict.CONFIRM:
         return reviews.confirm(session, key, verify=given.verify, why=given.why)
     if given.verdict is Verdict.CORRECT:
         texts = given.texts if given.texts is not None else [text for text, _ in advert.texts]
-        return reviews.correct(session, key, texts, contacts, verify=given.verify, why=given.why)
+        return reviews.correct(session, key, texts, contacts, verify=given.verify, why=given.why, links=links)
     if given.verdict is Verdict.SAME_AS:
         other = one_advert(session, str(given.same_as)).key
         details = join_adverts(session, other, key, given.why, now)
         return reviews.record(session, key, Word.SAME_AS, given.why, details)
     if given.verdict is Verdict.ANOTHER_PHOTO:
         review = reviews.record(session, key, Word.ANOTHER_PHOTO, given.why)
-        for report in reports_showing(session, key[0]):
-            add_event(session, report.id, "another_photo", {"advert": key[1]}, now)
-            announce(session, report, {"event": "report.another_photo", "photo": key[0], "advert": key[1]}, now)
+        tell_reports(session, key, "another_photo", now)
         return review
     return reviews.record(session, key, Word.REJECTED if given.verdict is Verdict.REJECT else Word.NOT_ADVERT, given.why)
 
@@ -162,18 +167,14 @@ def _record(
     responses=problems(401, 403, 404, 409, 422, 429),
 )
 def undo(state: StateDep, expert: Expert, decision: Number) -> ReviewView:
-    """The last one on an advert, by who took it; nothing is deleted. What came of it is taken back too."""
+    """The last one on an advert, by who took it; the one before it stands again. Nothing is deleted, and what came of it is taken
+    back too."""
 
     def change(session: Any) -> ReviewView:
         found = lists.decisions(session, subject=None, verdict=None, actor=None, photo=None, before=decision + 1, limit=1)
         if not found or found[0].id != decision:
             raise missing("decision", str(decision))
-        now = datetime.now(UTC)
-        taken = reviews.undo(session, decision)
-        if taken.word is Word.SAME_AS:
-            part_adverts(session, taken, now)
-        for kind, value in taken.details.get("contacts", ()):
-            follow_resource(session, IdentifierKind(kind), value, now)
+        taken = take_back(session, decision, datetime.now(UTC))
         return review_view(reviews.reviews_of(session, [taken.key])[-1])
 
     return state.store.write(change, expert.actor)

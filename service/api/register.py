@@ -14,6 +14,7 @@ from ...linking.store import lists, reviews, shops
 from ...linking.store import resources as resource_rows
 from ...linking.store.clusters import cluster_events, read_book
 from ...linking.store.tracks import follow_resource
+from ...linking.store.verdicts import not_taken_back
 from ..access import Principal, Role, Scope, allow
 from ..problems import InvalidField, ProblemError, problems
 from ..state import StateDep
@@ -83,9 +84,9 @@ def show_advert(state: StateDep, _: Reader, key: AdvertKey) -> AdvertView:
     with state.store.read() as session:
         found = one_advert(session, key)
         history = reviews.reviews_of(session, [found.key])
-    views = [review_view(item) for item in history]
-    last = views[-1] if views and views[-1].verdict != "undone" else None
-    return AdvertView(**_advert(found), review=last, reviews=views)
+    last = _last(history)
+    shown = None if last is None else review_view(last)
+    return AdvertView(**_advert(found), review=shown, reviews=[review_view(item) for item in history])
 
 
 @router.get("/clusters", summary="List clusters", responses=problems(401, 403, 422, 429))
@@ -246,9 +247,14 @@ def one_advert(session: Any, key: str) -> lists.ListedAdvert:
 
 
 def last_reviews(session: Any, adverts: list[lists.ListedAdvert]) -> dict[tuple[str, int], reviews.Review]:
-    """What was said last of adverts, unless it was taken back."""
-    found = {item.key: item for item in reviews.reviews_of(session, [advert.key for advert in adverts])}
-    return {key: item for key, item in found.items() if item.word is not reviews.Word.UNDONE}
+    """What was said last of adverts, of all that was not taken back."""
+    said = not_taken_back(reviews.reviews_of(session, [advert.key for advert in adverts]))
+    return {item.key: item for item in said}
+
+
+def _last(history: list[reviews.Review]) -> reviews.Review | None:
+    said = not_taken_back(history)
+    return said[-1] if said else None
 
 
 def review_view(item: reviews.Review) -> ReviewView:

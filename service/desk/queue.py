@@ -9,12 +9,13 @@ from fastapi import Form, Query, Response
 from fastapi.responses import RedirectResponse
 
 from ...linking.store.queue import Chosen, Entry, count_open, next_entries, wall_of
-from ...linking.store.reviews import CLOSING, Review, Word, count_by
+from ...linking.store.reviews import Review, Word, count_by
 from ...linking.store.sights import near_clusters, resource_facts
+from ...linking.store.verdicts import standing
 from ..problems import ProblemError
 from .advert_view import AdvertView, key_of, load_view, names_of
 from .claims import CLAIMS
-from .deciding import Said, contacts_in, decide, take_back
+from .deciding import Said, contacts_in, decide, take_back_last
 from .pages import Desk, ExpertDesk, ReaderDesk, desk_router, link
 
 router = desk_router()
@@ -28,9 +29,10 @@ VERIFIED = "+"
 
 
 @router.get("/queue")
-def show_queue(desk: ReaderDesk, part: Chosen = Chosen.ALL, advert: str = "") -> Response:
-    """The next advert, or the one that is named."""
-    return desk.page("queue.html", **_next(desk, part, advert))
+def show_queue(desk: ReaderDesk, part: Chosen = Chosen.ALL, advert: str = "", done: str = "") -> Response:
+    """The next advert, or the one that is named; ``done`` is the decision that led here from a page without scripts."""
+    said = desk.texts(f"done.{done}") if done in _SAYABLE else ""
+    return desk.page("queue.html", **_next(desk, part, advert) | {"message": said})
 
 
 @router.post("/queue/decide")
@@ -58,14 +60,14 @@ def decide_one(
     if plain != Word.SKIPPED and standing is not None and standing.id > seen:
         raise ProblemError(409, desk.texts("queue.decided_meanwhile"), "decided")
     said = Said(key, Word(plain), word.endswith(VERIFIED), why, tuple(text or ()), key_of(other) if other else None)
-    decide(desk.state.store, desk.actor, said)
-    return _after(desk, part, desk.texts(f"done.{plain}"))
+    decide(desk.state.store, desk.state.register, desk.actor, said)
+    return _after(desk, part, desk.texts(f"done.{plain}"), done=plain)
 
 
 @router.post("/queue/undo")
 def undo_one(desk: ExpertDesk, part: Annotated[Chosen, Form()] = Chosen.ALL) -> Response:
     """Take the last decision back and show its advert again."""
-    review = take_back(desk.state.store, desk.actor)
+    review = take_back_last(desk.state.store, desk.actor)
     said = desk.texts("done.undone", word=desk.texts(f"word.{review.word}"))
     return _after(desk, part, said, f"{review.key[0]}-{review.key[1]}")
 
@@ -86,12 +88,14 @@ def candidates(desk: ExpertDesk, advert: Annotated[str, Query(max_length=80)], p
     with desk.state.store.read() as session:
         view = load_view(session, key_of(advert))
         found = near_clusters(session, view.key, MOST_CANDIDATES)
-    return desk.page("part_candidates.html", view=view, found=found, part=part, standing=_standing(view))
+    whole = desk.request.headers.get("hx-request") != "true"
+    page = "candidates.html" if whole else "part_candidates.html"
+    return desk.page(page, view=view, found=found, part=part, standing=_standing(view))
 
 
-def _after(desk: Desk, part: Chosen, message: str, advert: str = "") -> Response:
+def _after(desk: Desk, part: Chosen, message: str, advert: str = "", done: str = "") -> Response:
     if desk.request.headers.get("hx-request") != "true":
-        return RedirectResponse(link("/desk/queue", part=part if part is not Chosen.ALL else "", advert=advert), 303)
+        return RedirectResponse(link("/desk/queue", part=part if part is not Chosen.ALL else "", advert=advert, done=done), 303)
     page = desk.page("part_queue.html", **_next(desk, part, advert) | {"message": message})
     page.headers["HX-Push-Url"] = link("/desk/queue", part=part if part is not Chosen.ALL else "")
     return page
@@ -130,12 +134,7 @@ def _next(desk: Desk, part: Chosen, advert: str) -> dict[str, Any]:
 
 def _standing(view: AdvertView) -> Review | None:
     """The decision on the advert's cluster that stands, if any."""
-    last: dict[object, Review] = {}
-    for review in view.reviews:
-        if review.word not in (Word.SKIPPED, Word.SAME_AS):
-            last[review.key] = review
-    closing = [review for review in last.values() if review.word in CLOSING]
-    return max(closing, key=lambda review: review.id, default=None)
+    return max(standing(view.reviews).values(), key=lambda review: review.id, default=None)
 
 
 __all__ = ["router"]
