@@ -53,6 +53,11 @@ COMMANDS: dict[str, Lazy] = {
     "resources list": Lazy("linking.commands_store", "list_resources", "List the resources and where they stand.", "postgres"),
     "resources export": Lazy("service.commands_data", "export", "Write verified resources for the blocking system.", "serve"),
     "resources set": Lazy("linking.commands_store", "set_resource", "Record a step in the life of a resource.", "postgres"),
+    "dataset validate": Lazy("datasets.commands_sets", "validate", "Check data sets; every problem by file and line.", "train"),
+    "dataset stats": Lazy("datasets.commands_sets", "stats", "Count what a data set holds; data card and plots.", "train"),
+    "dataset split": Lazy("datasets.commands_sets", "split", "Divide a data set so that no advert leaks.", "train"),
+    "dataset merge": Lazy("datasets.commands_sets", "merge", "Merge data sets, with provenance and manifest.", "train"),
+    "dataset dedup": Lazy("datasets.commands_sets", "dedup", "Find photos that are there twice.", "train"),
     "synth": Lazy("datasets.commands", "synth", "Write synthetic photos of adverts on walls, with truth.", "train"),
     "textures": Lazy("datasets.commands", "textures", "Unpack wall textures of Debian packages, as backgrounds for synth."),
     "train detector": Lazy("training.commands_detector", "detector", "Train the detector of lines and codes.", "train"),
@@ -93,6 +98,9 @@ COMMANDS: dict[str, Lazy] = {
     "benchmark service": Lazy(
         "training.commands_benchmark_service", "service", "Measure the service under load, and under kill -9.", "serve"
     ),
+    "benchmark queue": Lazy(
+        "training.commands_benchmark_queue", "queue", "Measure a page of the experts' queue in a store with many adverts."
+    ),
     "benchmark register": Lazy(
         "training.commands_benchmark_register", "register", "Measure the look-up of known contacts in a register of any size."
     ),
@@ -113,6 +121,7 @@ COMMANDS: dict[str, Lazy] = {
 """Every command by the words that call it."""
 
 GROUPS = {
+    "dataset": "Data sets: check, count, convert, divide, merge; corrections to labels; what to label next.",
     "models": "The model files: list them, verify them.",
     "db": "The store: set it up, check it.",
     "shops": "The shops in the store: lists in and out, merge, split, propose.",
@@ -130,7 +139,7 @@ GROUPS = {
 
 EXIT_CODES = {
     ExitCode.OK: "everything done",
-    ExitCode.SOME_FAILED: "done, and some photos failed",
+    ExitCode.SOME_FAILED: "done, and some photos failed, or a check found something wrong",
     ExitCode.USAGE: "wrong use, nothing done",
     ExitCode.NOTHING_SCORED: "no photo could be scored",
     ExitCode.BROKEN_INSTALLATION: "a model or library is missing or damaged",

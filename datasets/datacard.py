@@ -62,7 +62,7 @@ def _table(title: str, counts: Mapping[str, int], most: int, whole: int) -> str:
     return "\n".join([f"| {title} | |", "| :-- | --: |", *rows]) + "\n"
 
 
-def _groups(values: Iterable[float], borders: Sequence[float], unit: str) -> dict[str, int]:
+def grouped(values: Iterable[float], borders: Sequence[float], unit: str) -> dict[str, int]:
     """How many values lie between the borders, the lower border included; groups in their order."""
     edges = [0.0, *borders, float("inf")]
     counts, _ = np.histogram(list(values), bins=edges)
@@ -119,7 +119,7 @@ def data_card(
     distractors = [distractor for photo in photos for distractor in photo.distractors]
     most, shot = settings.most_values, len(photos)
     angles = {
-        name: _groups((abs(a) for a in (getattr(p, name) for p in photos) if a is not None), settings.angle_deg, "deg")
+        name: grouped((abs(a) for a in (getattr(p, name) for p in photos) if a is not None), settings.angle_deg, "deg")
         for name in ("yaw", "pitch", "roll")
     }
     parts = [
@@ -138,7 +138,7 @@ def data_card(
         _table("adverts by style", _counts(a.style for a in adverts), most, len(adverts)),
         _table("lines by kind", _counts(x.kind for x in lines), most, len(lines)),
         _table("lines disguised by", _counts(x.evasion for x in lines), most, len(lines)),
-        _table("lines by height", _groups((x.height_px for x in lines), settings.height_px, "px"), most, len(lines)),
+        _table("lines by height", grouped((x.height_px for x in lines), settings.height_px, "px"), most, len(lines)),
         "## How it was photographed\n",
         _table("photos by wall", _counts(p.material for p in photos), most, shot),
         _table("photos by light", _counts(p.light for p in photos), most, shot),

@@ -97,7 +97,9 @@ def photo_size(path: Path) -> tuple[int, int]:
 
 
 def place_photo(source: Path, target: Path) -> None:
-    """Put a photo at another place: a hard link where the disk can, else a copy. Raises TagtraceError when it cannot be done."""
+    """Put a photo at another place: a hard link where the disk can, else a copy. A link is the same file: whoever changes the
+    photo in place changes both; programs that write a new file in its place do not. Raises TagtraceError when it cannot be
+    done."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
