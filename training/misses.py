@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image as PillowImage
-from PIL import ImageDraw, ImageFont
 
 from ..contract import Failure, Image, Quad
+from ..datasets.sheets import DEFAULT_SHEETS, SheetSettings, contact_sheet, line_crop
 from ..datasets.truth import CODE_KIND, LineTruth
 from ..inference.decode import decode
-from ..models.geometry import expand, size, warp
+from ..models.geometry import size
 from .matching import Key, PhotoMatch, TrueIdentifier, distance, fold, found_identifiers, overlap, scored_kinds, true_identifiers
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class SheetSettings:
-    """The looks of contact sheets, in pixels, and how many entries they have."""
-
-    entries: int = 60
-    columns: int = 3
-    cell_width_px: int = 460
-    crop_height_px: int = 72
-    text_px: int = 15
-    gap_px: int = 8
-    margin_share: float = 0.15
-    """What is shown around a line, as a share of its height."""
-
-
-DEFAULT_SHEETS = SheetSettings()
 MISSED_IDENTIFIERS, MISSED_LINES, MISREAD_LINES = "missed_identifiers", "missed_lines", "misread_lines"
 FALSE_IDENTIFIERS, FALSE_LINES = "false_identifiers", "false_lines"
 
@@ -148,11 +132,8 @@ def write_sheets(
     for name in sorted({miss.photo for miss in everything}):
         picture = load_picture(photos_dir / name)
         for miss in (miss for miss in everything if miss.photo == name):
-            crops[id(miss)] = None if picture is None or miss.quad is None else _crop(picture, miss.quad, settings)
+            crops[id(miss)] = None if picture is None or miss.quad is None else line_crop(picture, miss.quad, settings)
     written = []
-    for what in misses.keys() - worst.keys():
-        # Left by an earlier evaluation.
-        (out / f"{what}.png").unlink(missing_ok=True)
     for what in misses.keys() - worst.keys():
         # Left by an earlier evaluation.
         (out / f"{what}.png").unlink(missing_ok=True)
@@ -163,58 +144,9 @@ def write_sheets(
     return written
 
 
-def _crop(picture: Image, quad: Quad, settings: SheetSettings) -> Image | None:
-    long, high = size(quad)
-    if min(long, high) < 1:
-        return None
-    return warp(picture, expand(quad, settings.margin_share * high), settings.crop_height_px, settings.cell_width_px)
-
-
-def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """A font with Cyrillic letters where one is installed (the system's or matplotlib's), else Pillow's own, which has none."""
-    from importlib.util import find_spec
-
-    places = ["DejaVuSans.ttf"]
-    found = find_spec("matplotlib")
-    if found and found.origin:
-        places.append(str(Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"))
-    for place in places:
-        try:
-            return ImageFont.truetype(place, size_px)
-        except OSError:
-            continue
-    return ImageFont.load_default(size_px)
-
-
 def _sheet(misses: Sequence[Miss], crops: Sequence[Image | None], settings: SheetSettings) -> PillowImage.Image:
-    font = _font(settings.text_px)
-    line_px = settings.text_px + settings.gap_px // 2
-    cell = (settings.cell_width_px + settings.gap_px, settings.crop_height_px + 3 * line_px + settings.gap_px)
-    rows = -(-len(misses) // settings.columns)
-    width = min(len(misses), settings.columns) * cell[0] + settings.gap_px
-    sheet = PillowImage.new("RGB", (width, rows * cell[1] + settings.gap_px), "white")
-    draw = ImageDraw.Draw(sheet)
-    fits = _shortener(font, settings.cell_width_px)
-    for i, (miss, crop) in enumerate(zip(misses, crops, strict=True)):
-        x, y = settings.gap_px + i % settings.columns * cell[0], settings.gap_px + i // settings.columns * cell[1]
-        if crop is None:
-            draw.rectangle((x, y, x + settings.cell_width_px - 1, y + settings.crop_height_px - 1), outline="lightgrey")
-        else:
-            sheet.paste(PillowImage.fromarray(np.ascontiguousarray(crop[:, : settings.cell_width_px])), (x, y))
-        y += settings.crop_height_px + 1
-        for text, colour in ((f"+ {miss.truth}", "darkgreen"), (f"- {miss.read}", "firebrick"), (miss.photo, "grey")):
-            draw.text((x, y), fits(text), fill=colour, font=font)
-            y += line_px
-    return sheet
+    words = [[(f"+ {m.truth}", "darkgreen"), (f"- {m.read}", "firebrick"), (m.photo, "grey")] for m in misses]
+    return contact_sheet(crops, words, settings)
 
 
-def _shortener(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> Callable[[str], str]:
-    def fits(text: str) -> str:
-        text = text.replace("\n", " ")
-        if font.getlength(text) <= width:
-            return text
-        while text and font.getlength(text + "…") > width:
-            text = text[:-1]
-        return text + "…"
-
-    return fits
+__all__ = ["DEFAULT_SHEETS", "Miss", "SheetSettings", "find_misses", "load_picture", "write_sheets"]
