@@ -144,6 +144,12 @@ class Inspected:
     bytes_to_look: int
     """About so much memory ``inspect`` takes to unpack it."""
 
+    @property
+    def bytes_to_decode(self) -> int:
+        """About so much memory ``decode`` takes: beside the picture as Pillow has it, its pixels."""
+        pixels = self.width * self.height
+        return max(self.bytes_to_look, 4 * pixels) + 3 * pixels
+
 
 def weigh(data: bytes, name: str, settings: DecodeSettings | None = None) -> Inspected | Failure:
     """What ``inspect`` would say, without unpacking anything: damage inside the picture is not found."""
@@ -175,6 +181,8 @@ def inspect(data: bytes, name: str, settings: DecodeSettings | None = None) -> I
             memory = bytes_to_look(picture, kind, data)
             if kind == "JPEG":
                 picture.draft(None, (width // 8, height // 8))
+                # In one go, not in 64 KB pieces: threads that look at photos would wait for each other after each.
+                picture.decodermaxblock = len(data)
             _load(picture, kind)
     except _Refused as refusal:
         return Failure(refusal.code, f"{name}: {refusal}")

@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 
 from .access import Principal, Role, Scope, allow
 from .problems import ProblemError, problems
-from .reports.uploads import read_form
+from .reports.uploads import read_form, weigh_photo
 from .state import StateDep
 
 router = APIRouter(prefix="/v1", tags=["analyse"])
@@ -50,5 +50,8 @@ async def analyse(request: Request, state: StateDep, caller: Caller) -> dict[str
         data = await photo.read(state.settings.max_photo_bytes + 1)
     finally:
         await form.close()
-    async with state.analysing:
+    found = await run_in_threadpool(weigh_photo, data, "photo", state.settings)
+    if found.bytes_to_decode > state.settings.check_bytes:
+        raise ProblemError(413, "photo: has too many pixels to be read at once; scale it down.", "photo-too-large")
+    async with state.analysing, state.gate.memory(found.bytes_to_decode):
         return await run_in_threadpool(state.analyser.analyse, data)

@@ -6,6 +6,8 @@ import asyncio
 import re
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -18,7 +20,10 @@ from .settings import ServiceSettings
 
 REQUEST_ID = "X-Request-ID"
 _CLEAN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_FILES = ("multipart/form-data", "text/csv")
+MULTIPART = "multipart/form-data"
+SPOOL = "tagtrace.spool_bytes"
+"""In the scope of a request with files: bytes of each file that may stay in memory while it comes in."""
+_SPOOLED = 1_000_000
 _log = structlog.get_logger(__name__)
 
 
@@ -67,6 +72,7 @@ class BodyBounds:
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
         self._app = app
         self._settings = settings
+        self._spool = settings.spool_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -74,7 +80,8 @@ class BodyBounds:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        limit = self._limit(headers.get("content-type", ""))
+        kind = headers.get("content-type", "").lower()
+        limit = self._limit(kind)
         too_large = ProblemError(413, f"The body is larger than {limit} bytes; send less.", "too-large", {"Connection": "close"})
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
@@ -105,12 +112,33 @@ class BodyBounds:
             await send(message)
 
         try:
-            await self._app(scope, bounded, sending)
+            with self._spooled(scope, kind, int(length) if length.isdigit() else limit):
+                await self._app(scope, bounded, sending)
         except ProblemError as problem:
             if started:
                 raise
             await answer(Request(scope), problem)(scope, receive, send)
 
-    def _limit(self, content_type: str) -> int:
-        large = content_type.lower().startswith(_FILES)
-        return self._settings.max_body_bytes if large else self._settings.max_json_bytes
+    def _limit(self, kind: str) -> int:
+        if kind.startswith(MULTIPART):
+            return self._settings.max_body_bytes
+        return self._settings.max_csv_bytes if kind.startswith("text/csv") else self._settings.max_json_bytes
+
+    @contextmanager
+    def _spooled(self, scope: Scope, kind: str, length: int) -> Iterator[None]:
+        """Keep memory for the files of a form while there is any; without, they go to the disk as they come in.
+
+        So clients that send slowly, however many they are, hold little memory.
+        """
+        if not kind.startswith(MULTIPART):
+            yield
+            return
+        share = min(length, _SPOOLED * (self._settings.max_photos + 1))
+        held = share if share <= self._spool else 0
+        self._spool -= held
+        # Python takes 0 for "all of it".
+        scope[SPOOL] = _SPOOLED if held else 1
+        try:
+            yield
+        finally:
+            self._spool += held

@@ -14,14 +14,13 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ..contract import TagtraceError
-from .settings_data import DataSettings
+from .settings_intake import IntakeSettings
 from .settings_open311 import Open311Settings
 
 SETTINGS_FILE = "TAGTRACE_SETTINGS"
 DEVELOPMENT_SECRET = "development-only-secret-not-for-production"
 LEAST_SECRET = 32
 """Characters that a secret has at least."""
-MEGABYTE = 1_000_000
 
 
 class Environment(StrEnum):
@@ -31,7 +30,7 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
-class ServiceSettings(DataSettings, Open311Settings):
+class ServiceSettings(IntakeSettings, Open311Settings):
     """Everything that can be set. Sizes are in bytes, times in seconds where the name ends in ``_s``."""
 
     model_config = SettingsConfigDict(env_prefix="TAGTRACE_", extra="ignore", frozen=True)
@@ -50,35 +49,6 @@ class ServiceSettings(DataSettings, Open311Settings):
     workers: int = Field(default=1, ge=0, le=64)
     """Worker processes that ``tagtrace serve`` starts; 0 where ``tagtrace work`` runs elsewhere."""
     log_level: str = "INFO"
-
-    # What one request may bring.
-    max_photos: int = Field(default=10, ge=1)
-    max_photo_bytes: int = 25 * MEGABYTE
-    max_video_bytes: int = 200 * MEGABYTE
-    max_body_bytes: int = 300 * MEGABYTE
-    """The whole body of a request that may bring files."""
-    max_json_bytes: int = 1 * MEGABYTE
-    """The whole body of any other request."""
-    max_pixels: int = 64_000_000
-    """Width times height of a photo."""
-    max_fields: int = 40
-    """Parts of a form that are no files."""
-    max_field_bytes: int = 64_000
-    max_text_chars: int = 4_000
-    max_addresses: int = 20
-    """Web addresses in one report."""
-    max_csv_rows: int = 5_000
-    header_timeout_s: float = 15.0
-    """From a connection to the end of its first request's header."""
-    body_timeout_s: float = 120.0
-    """From the header of a request to the end of its body."""
-    checks_at_once: int = Field(default=2, ge=1)
-    """Uploads that are unpacked at the same time to be checked; bounds memory."""
-
-    retry_window_s: float = 86_400.0
-    """The same files with the same words from one system within this time are a request sent again."""
-    least_free_bytes: int = 500 * MEGABYTE
-    """With less space left on the disk of the photos, new reports are told to come back later."""
 
     # Access.
     key_known_s: float = 1.0

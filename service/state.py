@@ -15,10 +15,10 @@ from ..linking.store.keys import Key
 from ..linking.store.photos import PhotoFiles
 from . import vault
 from .analyser import Analyser
+from .gate import Gate
 from .metrics import Metrics
 from .rate import RateLimit
 from .register import Register
-from .reports.uploads import Gate
 from .reports.writer import IntakeWriter, StoreReporter
 from .settings import ServiceSettings
 

@@ -44,7 +44,11 @@ class PhotoFiles:
         sha256 = hashlib.sha256(data).hexdigest()
         path = self._path(sha256)
         try:
-            if self._size(path) == len(data):
+            if self._holds(path, data):
+                if self._local:
+                    # Somebody else may be putting it in this moment.
+                    _sync(path)
+                    self._sync_folders(path)
                 return sha256
             part = f"{path}.{uuid.uuid4().hex}.part"
             if self._local:
@@ -60,15 +64,26 @@ class PhotoFiles:
     def _put_synced(self, path: str, part: str, data: bytes) -> None:
         """Put a file into its folder so that neither it nor its name is lost with the power."""
         folder = path.rpartition("/")[0]
+        handle = _create(part, folder)
         try:
-            _write_synced(part, folder, data)
-            Path(part).replace(path)
+            with os.fdopen(handle, "wb", buffering=0) as file:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[file.write(rest) :]
+                Path(part).replace(path)
+                # After it has its name: one wait for content and name. What a power cut leaves half done was not acknowledged,
+                # is never given out, and is written again when it is put again.
+                os.fsync(handle)
         except OSError:
             with contextlib.suppress(OSError):
                 Path(part).unlink()
             raise
+        self._sync_folders(path)
+
+    def _sync_folders(self, path: str) -> None:
+        """Put the name of a file on the disk, and those of its folders: they may be new, or just made by another process."""
+        folder = path.rpartition("/")[0]
         _sync(folder)
-        # The names of folders that are new, or that another process may just have made.
         while folder != self._root and folder not in self._named:
             above = folder.rpartition("/")[0]
             _sync(above)
@@ -105,6 +120,12 @@ class PhotoFiles:
             raise TagtraceError(f"{sha256[:80]!r}: no SHA-256 of a photo (64 lower-case hex digits)")
         return f"{self._root}/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
+    def _holds(self, path: str, data: bytes) -> bool:
+        """Whether the file is there, whole."""
+        if self._size(path) != len(data):
+            return False
+        return bytes(self._files.cat_file(path)) == data
+
     def _size(self, path: str) -> int | None:
         try:
             return Path(path).stat().st_size if self._local else int(self._files.info(path)["size"])
@@ -112,22 +133,16 @@ class PhotoFiles:
             return None
 
 
-def _write_synced(path: str, folder: str, data: bytes) -> None:
+def _create(path: str, folder: str) -> int:
     try:
-        handle = os.open(path, _NEW)
+        return os.open(path, _NEW)
     except FileNotFoundError:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, _NEW)
-    with os.fdopen(handle, "wb", buffering=0) as file:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[file.write(rest) :]
-        # On the disk before it gets its name: a power cut leaves no empty file under the name of a photo.
-        os.fsync(handle)
+        return os.open(path, _NEW)
 
 
-def _sync(folder: str) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _sync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

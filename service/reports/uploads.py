@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ...contract import Failure
-from ...inference.decode import DecodeSettings, inspect
+from ...inference.decode import DecodeSettings, Inspected, inspect, weigh
 from ...linking.store.photos import PhotoFiles
 from ...linking.store.reports import FileKind, NewFile
+from ..gate import Gate
 from ..problems import ProblemError
+from ..requests import MULTIPART, SPOOL
 from ..settings import ServiceSettings
 
 _ACTIVE = re.compile(rb"<script[\s>]|<\?php[\s]|<html[\s>]|<!doctype\s|<svg\s+xmlns|<iframe[\s>]", re.IGNORECASE)
@@ -30,47 +31,61 @@ _ZIP_TAIL = 65_557
 """The end record of a ZIP archive lies within so many bytes of its end."""
 _ZIP_RECORD = 22
 _PDF_HEAD = 1_024
+VIDEO_MEMORY = 200_000_000
+"""Bytes of memory for looking at the first frame of a video: a decoder keeps up to 16 others beside it."""
 VIDEO_BRANDS = (b"\x1aE\xdf\xa3",)
 _STATUS = {"too_large": 413, "unsupported": 415, "not_a_picture": 415}
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """Bounds how many uploads are unpacked at a time."""
-
-    small: asyncio.Semaphore
-    large: asyncio.Semaphore
-
-    @classmethod
-    def make(cls, settings: ServiceSettings) -> Gate:
-        """A gate by the settings."""
-        return cls(asyncio.Semaphore(settings.checks_at_once), asyncio.Semaphore(1))
-
-
 async def read_form(request: Request, settings: ServiceSettings) -> FormData:
     """The form of a request, with at most so many files and fields as a report may have; ``ProblemError`` 400 otherwise."""
+    bounds = {"max_fields": settings.max_fields, "max_part_size": settings.max_field_bytes}
     try:
-        return await request.form(
-            max_files=settings.max_photos + 1, max_fields=settings.max_fields, max_part_size=settings.max_field_bytes
-        )
-    except HTTPException as error:
-        raise ProblemError(400, f"The form cannot be read: {error.detail}", "bad-form") from error
+        if not request.headers.get("content-type", "").lower().startswith(MULTIPART):
+            return await request.form(**bounds)
+        # What ``request.form`` does, but for the memory; asked twice, it gives the same form.
+        if request._form is not None:
+            return request._form
+        parser = MultiPartParser(request.headers, request.stream(), max_files=settings.max_photos + 1, **bounds)
+        parser.spool_max_size = request.scope.get(SPOOL, parser.spool_max_size)
+        request._form = await parser.parse()
+        return request._form
+    except (HTTPException, MultiPartException) as error:
+        said = error.detail if isinstance(error, HTTPException) else error.message
+        raise ProblemError(400, f"The form cannot be read: {said}", "bad-form") from error
     except (UnicodeDecodeError, ValueError, KeyError) as error:
         raise ProblemError(400, "The form cannot be read: it is damaged.", "bad-form") from error
 
 
-def check_photo(data: bytes, name: str, settings: ServiceSettings) -> None:
-    """Refuse what is no photo: ``ProblemError`` 413, 415 or 422 that names the file by its place in the request."""
+def weigh_photo(data: bytes, name: str, settings: ServiceSettings) -> Inspected:
+    """What a photo is and takes to unpack. Refuses, as ``check_photo``, what can be refused without unpacking it."""
     if len(data) > settings.max_photo_bytes:
         raise ProblemError(413, f"{name}: is larger than {settings.max_photo_bytes} bytes; scale it down.", "photo-too-large")
-    found = inspect(data, name, DecodeSettings(max_pixels=settings.max_pixels))
-    if isinstance(found, Failure):
-        raise ProblemError(_STATUS.get(str(found.code), 422), f"{found.message}.", f"photo-{found.code}".replace("_", "-"))
+    found = _accepted(weigh(data, name, DecodeSettings(max_pixels=settings.max_pixels)))
+    if found.bytes_to_look > settings.check_bytes:
+        raise ProblemError(413, f"{name}: takes too much memory to unpack; scale it down, or send a JPEG.", "photo-too-large")
+    return found
+
+
+def check_photo(data: bytes, name: str, settings: ServiceSettings) -> None:
+    """Refuse what is no photo: ``ProblemError`` 413, 415 or 422 that names the file by its place in the request."""
+    weigh_photo(data, name, settings)
+    _look(data, name, settings)
+
+
+def _look(data: bytes, name: str, settings: ServiceSettings) -> None:
+    _accepted(inspect(data, name, DecodeSettings(max_pixels=settings.max_pixels)))
     other = second_nature(data)
     if other:
         raise ProblemError(
             422, f"{name}: is a picture and {other} at once; send the photo as the camera wrote it.", "photo-polyglot"
         )
+
+
+def _accepted(found: Inspected | Failure) -> Inspected:
+    if isinstance(found, Failure):
+        raise ProblemError(_STATUS.get(str(found.code), 422), f"{found.message}.", f"photo-{found.code}".replace("_", "-"))
+    return found
 
 
 def second_nature(data: bytes) -> str:
@@ -104,19 +119,35 @@ async def take_files(
     _check_space(files, settings)
     taken: dict[str, NewFile] = {}
     for number, upload in enumerate(photos, start=1):
-        async with gate.small:
-            file = await run_in_threadpool(_take_photo, upload, f"photo {number}", files, settings)
+        file = await _pass(upload, f"photo {number}", files, settings, gate)
         taken[file.sha256] = file
     for upload in videos:
-        async with gate.large:
+        async with gate.memory(VIDEO_MEMORY):
             file = await run_in_threadpool(_take_video, upload, files, settings)
         taken[file.sha256] = file
     return tuple(taken.values())
 
 
-def _take_photo(upload: UploadFile, name: str, files: PhotoFiles, settings: ServiceSettings) -> NewFile:
+async def _pass(upload: UploadFile, name: str, files: PhotoFiles, settings: ServiceSettings, gate: Gate) -> NewFile:
+    """Take one photo in: most are cheap to look at; the others have to wait for memory."""
+    async with gate.cheap:
+        taken = await run_in_threadpool(_take_photo, upload, name, files, settings, settings.cheap_bytes)
+    if isinstance(taken, NewFile):
+        return taken
+    async with gate.memory(taken + (upload.size or 0)):
+        taken = await run_in_threadpool(_take_photo, upload, name, files, settings, settings.check_bytes)
+    assert isinstance(taken, NewFile)
+    return taken
+
+
+def _take_photo(upload: UploadFile, name: str, files: PhotoFiles, settings: ServiceSettings, most: int) -> NewFile | int:
+    """Check a photo and put it on the disk, or say how much memory that would take where it is more than ``most``."""
+    upload.file.seek(0)
     data = upload.file.read(settings.max_photo_bytes + 1)
-    check_photo(data, name, settings)
+    memory = weigh_photo(data, name, settings).bytes_to_look
+    if max(memory, len(data)) > most:
+        return memory
+    _look(data, name, settings)
     return NewFile(files.put(data), len(data), FileKind.PHOTO)
 
 
