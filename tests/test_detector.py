@@ -18,16 +18,8 @@ from tagtrace.contract import BrokenInstallationError, Detector, Image, Quad, Re
 from tagtrace.models.detector import DetectionSettings, OnnxDetector, View, box_corners, candidates, letterbox, plan_views
 from tagtrace.models.geometry import around, bounds, centre, iou, quad_of, rectangle, size
 from tagtrace.models.merging import Found, MergeSettings, merge
-from tagtrace.training.detector import (
-    Augmentation,
-    DetectorSettings,
-    TrainingResult,
-    check_layout,
-    export_detector,
-    load_settings,
-    measure_detector,
-    train_detector,
-)
+from tagtrace.training.detector import TrainingResult, check_layout, export_detector, measure_detector, train_detector
+from tagtrace.training.detector_settings import Augmentation, DetectorSettings, load_settings
 
 LINE, CODE = RegionKind.LINE, RegionKind.CODE
 COMPARED = 40
@@ -283,8 +275,10 @@ def exported(trained: tuple[DetectorSettings, TrainingResult], tmp_path_factory:
 @pytest.mark.train
 def test_a_run_learns_logs_and_keeps_checkpoints(trained: tuple[DetectorSettings, TrainingResult]) -> None:
     chosen, result = trained
-    rows = [json.loads(line) for line in (chosen.out / "progress.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [row["batch"] for row in rows] == list(range(4, 33, 4))
+    logged = [json.loads(line) for line in (chosen.out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [row for row in logged if "cls_loss" in row]
+    assert [row["step"] for row in rows] == list(range(4, 33, 4))
+    assert logged[-1]["map50"] == pytest.approx(result.map50, abs=0.02)
     assert rows[-1]["cls_loss"] < 0.8 * rows[0]["cls_loss"]
     assert rows[-1]["lr0"] < 0.1 * max(row["lr0"] for row in rows)
     assert result.weights.is_file()
@@ -402,7 +396,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     chosen = DetectorSettings(
         data=write_data(tmp_path / "data", train=8), out=tmp_path / "run", input_px=96, epochs=4, batch=4, log_every=1
     )
-    with pytest.raises(TagtraceError, match=r"last\.pt"):
+    with pytest.raises(TagtraceError, match=r"state\.pt: no checkpoint"):
         train_detector(chosen, resume=True)
 
     count = OfflineTrainer._count_batch
@@ -417,8 +411,8 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             train_detector(chosen)
     train_detector(chosen, resume=True)
-    epochs = [json.loads(line)["epoch"] for line in (chosen.out / "progress.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert epochs == [1, 1, 2, 2, 3, 3, 3, 4, 4]
+    rows = [json.loads(line) for line in (chosen.out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["epoch"] for row in rows if "cls_loss" in row] == [1, 1, 2, 2, 3, 3, 4, 4]
     assert (chosen.out / "results.csv").read_text(encoding="utf-8").count("\n") == 5
     with pytest.raises(TagtraceError, match="complete"):
         train_detector(chosen, resume=True)

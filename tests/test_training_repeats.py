@@ -158,3 +158,44 @@ def detector_data(folder: Path, train: int = 8) -> Path:
             row = " ".join(f"{value:.5f}" for px, py in corners for value in (px / 128, py / 96))
             (folder / "labels" / split / f"{i}.txt").write_text(f"0 {row}\n", encoding="utf-8")
     return folder
+
+
+def detector_command(data: Path, out: Path, **changes: object) -> list[str]:
+    values = {"steps": 12, "batch": 2, "input_px": 64, "log_every": 1, "cache": "none", **changes}
+    out.mkdir(parents=True, exist_ok=True)
+    config = out.parent / f"{out.name}.toml"
+    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    config.write_text(f'data = "{data}"\nout = "{out}"\n{text}', encoding="utf-8")
+    return ["train", "detector", "--config", str(config)]
+
+
+def detector_weights(folder: Path) -> dict[str, np.ndarray]:
+    import torch
+
+    state = torch.load(folder / "weights" / "last.pt", weights_only=False)["model"].state_dict()
+    return {name: value.numpy() for name, value in state.items()}
+
+
+def same(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> bool:
+    return one.keys() == two.keys() and all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def test_the_same_seed_gives_the_same_detector_also_after_a_kill(tmp_path: Path) -> None:
+    import torch
+
+    data = detector_data(tmp_path / "data")
+    for name in ("one", "two"):
+        assert run(detector_command(data, tmp_path / name)) == ExitCode.OK
+    wanted = detector_weights(tmp_path / "one")
+    assert same(detector_weights(tmp_path / "two"), wanted)
+    assert run(detector_command(data, tmp_path / "other", seed=2)) == ExitCode.OK
+    assert not same(detector_weights(tmp_path / "other"), wanted)
+
+    command, state = detector_command(data, tmp_path / "killed"), tmp_path / "killed" / "weights" / "state.pt"
+    killed_after(state, command)
+    assert torch.load(state, weights_only=True)["batches"] in (4, 8), "killed after a whole epoch, before the last"
+    assert run([*command, "--resume"]) == ExitCode.OK
+    assert same(detector_weights(tmp_path / "killed"), wanted)
+    rows = [json.loads(row) for row in (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "cls_loss" in row] == list(range(1, 13))
+    assert [float(row["lr0"]) for row in rows if "cls_loss" in row][-1] < 1e-4, "the rate ends with the last batch"

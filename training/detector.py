@@ -14,101 +14,24 @@ import json
 import math
 import shutil
 import time
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ..contract import TagtraceError
 from ..datasets.formats.annotations import CLASS_NAMES as CLASSES
+from .detector_settings import MAY_CHANGE, Augmentation, DetectorSettings
+from .runs import begin_run
 from .ultralytics_offline import offline_ultralytics
 
 CLASS_NAMES: dict[int, str] = dict(enumerate(CLASSES))
 """Class numbers of the labels and of the trained network."""
 
+STATE = "state.pt"
+"""What a run goes on from, in the folder of its weights; gone when it is complete."""
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 _BORDER_TOLERANCE = 0.01
 """Fraction of the picture by which a label may pass its border before ultralytics drops the photo."""
-
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """How training photos are varied. Never mirrored, because mirrored text is no text; mosaic is off, because it cuts lines."""
-
-    degrees: float = 12.0
-    """Rotation, up to this many degrees either way."""
-    scale: float = 0.5
-    """Zoom, by up to this fraction in and out."""
-    translate: float = 0.1
-    """Shift, as a fraction of the picture."""
-    shear: float = 3.0
-    """Shear, in degrees."""
-    perspective: float = 0.0002
-    """Perspective coefficient per pixel."""
-    hsv_h: float = 0.03
-    """Hue, as a fraction of the circle."""
-    hsv_s: float = 0.6
-    """Saturation, as a fraction."""
-    hsv_v: float = 0.45
-    """Brightness, as a fraction."""
-    mosaic: float = 0.0
-    """Probability of putting four photos together."""
-
-
-@dataclass(frozen=True, slots=True)
-class DetectorSettings:
-    """Everything that a training run of the detector depends on.
-
-    ``data`` is a folder in the YOLO-OBB layout and ``out`` the folder of the run, which holds ``weights/last.pt``,
-    ``weights/best.pt``, ``results.csv`` and ``progress.jsonl`` afterwards. ``weights`` is the pretrained checkpoint (``.pt``) or
-    the exported detector (``.onnx``) to start from; None starts from noise.
-    """
-
-    data: Path
-    out: Path
-    weights: Path | None = None
-    architecture: str = "yolo11n-obb.yaml"
-    input_px: int = 640
-    """Long side of the training pictures, a multiple of 32."""
-    epochs: int = 7
-    hours: float | None = None
-    """When given, train for this long instead: the number of epochs follows from the measured speed."""
-    batch: int = 16
-    optimizer: str = "AdamW"
-    learning_rate: float = 1e-3
-    final_rate_fraction: float = 0.02
-    """The cosine schedule ends at this fraction of the learning rate."""
-    weight_decay: float = 5e-4
-    warmup_epochs: float = 0.3
-    freeze: int = 0
-    """How many of the first layers keep their pretrained weights."""
-    device: str = "cpu"
-    bfloat16: bool = True
-    """Forward pass in bfloat16 (CPU); on a GPU it chooses automatic mixed precision."""
-    threads: int = 1
-    """Threads of torch on the CPU."""
-    workers: int = 0
-    """Processes that load photos; 0 loads them in the training process."""
-    cache: str = "ram"
-    """Keep decoded, shrunken photos in ``ram``, on ``disk``, or decode them each time (``none``)."""
-    photos: int | None = None
-    """Use only the first so many training photos; None takes all."""
-    validate_each_epoch: bool = False
-    """Measure mAP after every epoch, not only at the end."""
-    seed: int = 1
-    log_every: int = 20
-    """Batches between two lines of ``progress.jsonl``."""
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-    def __post_init__(self) -> None:
-        if self.input_px < 64 or self.input_px % 32:
-            raise TagtraceError(f"input_px is {self.input_px}: choose a multiple of 32 that is at least 64")
-        if self.cache not in {"ram", "disk", "none"}:
-            raise TagtraceError(f"cache is {self.cache!r}: choose ram, disk or none")
-        for name in ("epochs", "batch", "threads", "log_every"):
-            if getattr(self, name) < 1:
-                raise TagtraceError(f"{name} is {getattr(self, name)}: it must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,41 +44,6 @@ class TrainingResult:
     map50_95: float
     seconds: float
     photos_per_second: float
-
-
-def load_settings(path: Path, **overrides: Any) -> DetectorSettings:
-    """Read ``DetectorSettings`` from a TOML file; ``overrides`` that are not None take precedence.
-
-    Keys are the field names, with a table ``[augmentation]``. Relative paths are taken from the working directory. Raises
-    ``TagtraceError`` that names the file and the key when one is unknown, missing or of the wrong type.
-    """
-    try:
-        with path.open("rb") as file:
-            values = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise TagtraceError(f"{path}: cannot be read as TOML settings: {error}") from error
-    return settings_from(values | {key: value for key, value in overrides.items() if value is not None}, source=str(path))
-
-
-def settings_from(values: Mapping[str, Any], source: str = "settings") -> DetectorSettings:
-    """Build settings from plain values, paths as text; ``source`` names them in errors."""
-    known = {entry.name: entry for entry in fields(DetectorSettings)}
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise TagtraceError(f"{source}: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    missing = [name for name in ("data", "out") if name not in values]
-    if missing:
-        raise TagtraceError(f"{source}: {' and '.join(missing)} must be given")
-    ready = dict(values)
-    for name in ("data", "out", "weights"):
-        if ready.get(name) is not None:
-            ready[name] = Path(ready[name])
-    try:
-        if isinstance(ready.get("augmentation"), Mapping):
-            ready["augmentation"] = Augmentation(**{key: float(value) for key, value in ready["augmentation"].items()})
-        return DetectorSettings(**ready)
-    except (TypeError, ValueError) as error:
-        raise TagtraceError(f"{source}: {error}") from error
 
 
 def check_layout(data: Path) -> dict[str, int]:
@@ -198,46 +86,47 @@ def _check_label(label: Path) -> None:
 def train_detector(settings: DetectorSettings, *, resume: bool = False) -> TrainingResult:
     """Fine-tune the detector and return its best checkpoint.
 
-    A checkpoint is written after every epoch; ``resume`` goes on from ``out/weights/last.pt`` of an interrupted run, with the
-    settings of that run. Raises ``TagtraceError`` for missing or malformed data, weights or checkpoints.
+    The same data, settings and machine give the same weights (``hours`` None, ``threads`` 1, on a CPU). After every epoch the
+    whole state is kept in ``out/weights/state.pt``; ``resume`` goes on from it, with the settings of that run, to the same
+    result. Raises ``TagtraceError`` for missing or malformed data, weights or checkpoints, and for a device that is not there.
     """
-    last = settings.out / "weights" / "last.pt"
-    if resume and not last.is_file():
-        raise TagtraceError(f"{last}: there is no checkpoint to resume from; start the run without resume")
-    if not resume and settings.weights is not None and not settings.weights.is_file():
+    state = settings.out / "weights" / STATE
+    if resume and not state.is_file():
+        complete = (settings.out / "weights" / "last.pt").is_file()
+        why = "the run is complete, there is nothing to resume; start a new one in another folder"
+        raise TagtraceError(f"{state}: {why if complete else 'no checkpoint to resume from; start the run without resume'}")
+    if settings.weights is not None and not settings.weights.is_file():
         raise TagtraceError(f"{settings.weights}: no such weights; name a pretrained .pt or .onnx file")
-    check_layout(settings.data)
+    counts = check_layout(settings.data)
     offline_ultralytics()
     import torch
 
     torch.set_num_threads(settings.threads)
-    settings.out.mkdir(parents=True, exist_ok=True)
+    data = [settings.data / kind / split for split in ("train", "val") for kind in ("images", "labels")]
+    files = [*data, *([settings.weights] if settings.weights is not None else [])]
+    overrides = _overrides(settings, counts["train"])
+    record = begin_run(settings.out, "detector", settings, files, settings.tracking, resume=resume, may_change=MAY_CHANGE)
+    if not resume:
+        state.unlink(missing_ok=True)
+    if settings.weights is not None and settings.weights.suffix == ".onnx":
+        overrides["pretrained"] = str(_start(settings, settings.weights))
     from .detector_run import OfflineTrainer
 
-    overrides = _overrides(settings)
-    if settings.weights is not None and settings.weights.suffix == ".onnx" and not resume:
-        overrides["pretrained"] = str(_start(settings, settings.weights))
-    if resume:
-        overrides["resume"] = str(last)
-    trainer = OfflineTrainer(overrides=overrides, settings=settings, log=_progress_log(settings.out, fresh=not resume))
+    trainer = OfflineTrainer(overrides=overrides, settings=settings, record=record, state=state, resume=resume)
     started = time.perf_counter()
-    try:
-        trainer.train()
-    except AssertionError as error:  # how ultralytics says that a run is complete
-        if resume and "nothing to resume" in str(error):
-            raise TagtraceError(
-                f"{last}: the run is complete, there is nothing to resume; start a new one in another folder"
-            ) from error
-        raise
+    trainer.train()
     seconds = time.perf_counter() - started
+    state.unlink(missing_ok=True)
     metrics = trainer.metrics or {}
-    return TrainingResult(
+    result = TrainingResult(
         weights=Path(trainer.best if Path(trainer.best).is_file() else trainer.last),
         map50=float(metrics.get("metrics/mAP50(B)", math.nan)),
         map50_95=float(metrics.get("metrics/mAP50-95(B)", math.nan)),
         seconds=seconds,
         photos_per_second=trainer.photos_seen / max(trainer.train_seconds, 1e-9),
     )
+    record.finish({**asdict(result), "weights": result.weights.name, "steps": trainer.batches})
+    return result
 
 
 def _start(settings: DetectorSettings, weights: Path) -> Path:
@@ -249,8 +138,15 @@ def _start(settings: DetectorSettings, weights: Path) -> Path:
     return checkpoint_of(weights, settings.architecture, list(CLASS_NAMES.values()), photos, settings.input_px, out)
 
 
-def _overrides(settings: DetectorSettings) -> dict[str, Any]:
-    """The run as ultralytics' own arguments; the data description is written beside it with absolute paths."""
+def _overrides(settings: DetectorSettings, photos: int) -> dict[str, Any]:
+    """The run on so many photos as ultralytics' own arguments; the data description is written beside it, with absolute paths."""
+    from .devices import device_of
+
+    device = device_of(settings.device)
+    epochs = settings.epochs
+    if settings.steps is not None:
+        epochs = math.ceil(settings.steps / math.ceil(min(settings.photos or photos, photos) / settings.batch))
+    settings.out.mkdir(parents=True, exist_ok=True)
     description = settings.out / "data.yaml"
     names = "".join(f"  {number}: {name}\n" for number, name in CLASS_NAMES.items())
     description.write_text(
@@ -265,9 +161,9 @@ def _overrides(settings: DetectorSettings) -> dict[str, Any]:
         "save_dir": str(settings.out.resolve()),
         "exist_ok": True,
         "imgsz": settings.input_px,
-        "epochs": settings.epochs,
+        "epochs": epochs,
         "time": settings.hours,
-        "patience": 0,
+        "patience": settings.patience,
         "batch": settings.batch,
         "nbs": settings.batch,
         "optimizer": settings.optimizer,
@@ -279,11 +175,12 @@ def _overrides(settings: DetectorSettings) -> dict[str, Any]:
         "warmup_epochs": settings.warmup_epochs,
         "warmup_bias_lr": 0.0,
         "freeze": settings.freeze or None,
-        "device": settings.device,
-        "amp": settings.bfloat16 and settings.device != "cpu",
+        "device": str(device.index or 0) if device.type == "cuda" else device.type,
+        # its own check of mixed precision wants to download a network; "bf16" does without
+        "amp": "bf16" if settings.bfloat16 and device.type == "cuda" else False,
         "cache": False if settings.cache == "none" else settings.cache,
         "fraction": settings.photos if settings.photos is not None else 1.0,
-        "val": settings.validate_each_epoch,
+        "val": settings.validate_each_epoch or settings.patience > 0,
         "plots": False,
         "deterministic": True,
         "seed": settings.seed,
@@ -292,19 +189,6 @@ def _overrides(settings: DetectorSettings) -> dict[str, Any]:
         "flipud": 0.0,
         **{name: value for name, value in asdict(settings.augmentation).items() if name in kept},
     }
-
-
-def _progress_log(folder: Path, *, fresh: bool) -> Callable[[dict[str, float]], None]:
-    """A function that appends one JSON object per call to ``progress.jsonl`` of the run."""
-    path = folder / "progress.jsonl"
-    if fresh:
-        path.unlink(missing_ok=True)
-
-    def write(row: dict[str, float]) -> None:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-
-    return write
 
 
 def export_detector(weights: Path, out: Path, *, input_px: int = 640, opset: int = 17) -> Path:
@@ -338,7 +222,7 @@ def measure_detector(weights: Path, data: Path, *, input_px: int = 640, threads:
 
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
-        overrides = _overrides(replace(DetectorSettings(data=data, out=Path(folder)), input_px=input_px))
+        overrides = _overrides(replace(DetectorSettings(data=data, out=Path(folder)), input_px=input_px), 1)
         box = (
             ultralytics.YOLO(str(weights))
             .val(data=overrides["data"], imgsz=input_px, plots=False, device="cpu", workers=0, project=folder, verbose=False)
