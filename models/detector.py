@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import OTHER_TEXT, BrokenInstallationError, Image, ModelInfo, Quad, Region, RegionKind, TagtraceError
-from .adapters.onnxruntime_offline import offline_onnxruntime
 from .geometry import bounds, quad_of, rotated_nms, upright
 from .merging import Found, MergeSettings, merge
+from .runtime import Network, Runtime, load_network
 
 STRIDE = 32
 """Height and width of the network's input are multiples of this."""
@@ -56,7 +54,9 @@ class DetectionSettings:
     min_side_px: float = 3.0
     """Boxes with a shorter side (pixels of the network's input) are noise."""
     threads: int = 0
-    """Threads of onnxruntime; 0 lets it choose."""
+    """Processor threads; 0 lets the runtime choose."""
+    runtime: Runtime = Runtime.ONNXRUNTIME
+    """What runs the network."""
     merge: MergeSettings = field(default_factory=MergeSettings)
 
     def __post_init__(self) -> None:
@@ -119,22 +119,9 @@ class OnnxDetector:
 
     def __init__(self, model: Path, settings: DetectionSettings | None = None, info: ModelInfo | None = None) -> None:
         self.settings = settings or DetectionSettings()
-        runtime = offline_onnxruntime()
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = self.settings.threads
-        options.log_severity_level = 3
-        # Photos differ in shape: a memory plan per shape would keep growing.
-        options.enable_mem_pattern = False
-        try:
-            content = model.read_bytes()
-            self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises many types of its own
-            raise BrokenInstallationError(
-                f"{model}: cannot be loaded as a detector ({error}); name an exported ONNX file"
-            ) from error
-        self._input = self._session.get_inputs()[0].name
-        self._classes = _classes(model, self._session)
-        self._info = info or ModelInfo(task="detector", name=model.stem, sha256=hashlib.sha256(content).hexdigest())
+        self._network, digest = load_network(model, self.settings.threads, self.settings.runtime)
+        self._classes = _classes(model, self._network)
+        self._info = info or ModelInfo(task="detector", name=model.stem, sha256=digest)
 
     @property
     def info(self) -> ModelInfo:
@@ -160,7 +147,7 @@ class OnnxDetector:
     def _look(self, image: Image, view: View, number: int) -> list[Found]:
         """The boxes of one view in photo coordinates, doubles within the view removed."""
         blob, pad_x, pad_y = letterbox(image[view.top : view.bottom, view.left : view.right], view.width, view.height)
-        output = np.asarray(self._session.run(None, {self._input: blob})[0], dtype=np.float32)[0]
+        output = np.asarray(self._network.run(blob)[0], dtype=np.float32)[0]
         scale_x, scale_y = (view.right - view.left) / view.width, (view.bottom - view.top) / view.height
         rows, columns = image.shape[:2]
         margin = self.settings.cut_margin_px * max(scale_x, scale_y)
@@ -248,17 +235,16 @@ def _is_cut(quad: Quad, view: View, columns: int, rows: int, margin: float) -> b
     )
 
 
-def _classes(model: Path, session: Any) -> tuple[str, ...]:
+def _classes(model: Path, network: Network) -> tuple[str, ...]:
     """The classes of the network, from the names in its metadata."""
-    metadata = session.get_modelmeta().custom_metadata_map
     try:
-        names = ast.literal_eval(metadata["names"])
+        names = ast.literal_eval(network.metadata["names"])
         classes = tuple(str(names[number]) for number in sorted(names))
     except (KeyError, ValueError, SyntaxError, TypeError, AttributeError) as error:
         raise BrokenInstallationError(f"{model}: does not name its classes ({error}); {_WANTED}") from error
     if not {*RegionKind} <= set(classes) <= {*RegionKind, OTHER_TEXT}:
         raise BrokenInstallationError(f"{model}: finds {', '.join(classes)}; {_WANTED}")
-    shape = session.get_outputs()[0].shape
+    shape = network.output_shape
     if len(shape) != 3 or (isinstance(shape[1], int) and shape[1] != 5 + len(classes)):
         raise BrokenInstallationError(f"{model}: gives {shape}, not oriented boxes of {len(classes)} classes; export without NMS")
     return classes

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import BrokenInstallationError, Char, Image, LogProbs, ModelInfo, Reading
-from .adapters.onnxruntime_offline import offline_onnxruntime
 from .ctc import DecodeSettings, align, beam_search, best_path, log_softmax
 from .linecrop import CropSettings, prepare
+from .runtime import Runtime, load_network
 
 MIN_SIDE_PX = 3
 """Crops less high or wide than this hold nothing to read."""
@@ -26,7 +25,9 @@ class ReadSettings:
     """How lines are read."""
 
     threads: int = 0
-    """Threads of onnxruntime; 0 lets it choose."""
+    """Processor threads; 0 lets the runtime choose."""
+    runtime: Runtime = Runtime.ONNXRUNTIME
+    """What runs the network."""
     max_batch: int = 16
     """Crops of one width that are read together at most."""
     turn_below: float = 0.8
@@ -49,19 +50,9 @@ class OnnxRecogniser:
     def __init__(self, model: Path, settings: ReadSettings | None = None, info: ModelInfo | None = None) -> None:
         """Raises BrokenInstallationError where ``model`` is not a recogniser that ``tagtrace train recogniser`` exported."""
         self.settings = settings or ReadSettings()
-        runtime = offline_onnxruntime()
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = self.settings.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            content = model.read_bytes()
-            self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise BrokenInstallationError(f"{model}: cannot be loaded as an ONNX model ({error})") from error
-        self.alphabet, self.crop = _described(model, self._session.get_modelmeta().custom_metadata_map)
-        self._input: str = self._session.get_inputs()[0].name
-        self._info = info or ModelInfo(task="recogniser", name=model.stem, sha256=hashlib.sha256(content).hexdigest())
+        self._network, digest = load_network(model, self.settings.threads, self.settings.runtime)
+        self.alphabet, self.crop = _described(model, self._network.metadata)
+        self._info = info or ModelInfo(task="recogniser", name=model.stem, sha256=digest)
 
     @property
     def info(self) -> ModelInfo:
@@ -93,7 +84,7 @@ class OnnxRecogniser:
             for start in range(0, len(members), self.settings.max_batch):
                 batch = members[start : start + self.settings.max_batch]
                 stacked = np.stack([pictures[n] for n in batch])[:, None]  # type: ignore[misc]
-                logits = self._session.run(None, {self._input: stacked})[0]
+                logits = self._network.run(stacked)[0]
                 for number, table in zip(batch, log_softmax(logits), strict=True):
                     found[number] = table
         return found
@@ -126,7 +117,7 @@ def confidence_of(chars: Sequence[Char]) -> float:
     return float(np.exp(np.mean(np.log([max(char.confidence, 1e-9) for char in chars]))))
 
 
-def _described(model: Path, metadata: dict[str, str]) -> tuple[str, CropSettings]:
+def _described(model: Path, metadata: Mapping[str, str]) -> tuple[str, CropSettings]:
     """Alphabet and crop settings from a model's metadata."""
     try:
         crop: dict[str, Any] = json.loads(metadata["crop"])

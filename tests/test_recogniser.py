@@ -242,8 +242,7 @@ def test_easyocr_loads_it(exported: Path) -> None:
 
     network = reader.recognizer
     picture = torch.rand(1, 1, CROP.height, 160) * 2 - 1
-    session = OnnxRecogniser(exported / "recogniser.onnx")._session
-    (logits,) = session.run(None, {"pictures": picture.numpy()})
+    (logits,) = OnnxRecogniser(exported / "recogniser.onnx")._network.run(picture.numpy())
     with torch.no_grad():
         np.testing.assert_allclose(network(picture, None).numpy(), logits, atol=1e-3)
 

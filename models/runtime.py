@@ -1,0 +1,128 @@
+"""Run an ONNX network on the processor, with onnxruntime or with OpenVINO: the same file, the same numbers up to rounding."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import BrokenInstallationError
+from .adapters.onnxruntime_offline import offline_onnxruntime
+
+
+class Runtime(StrEnum):
+    """What runs the networks."""
+
+    AUTO = "auto"
+    """OpenVINO where it is installed, else onnxruntime."""
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+
+
+class Network(Protocol):
+    """A loaded network with one input."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What stands in the file beside the weights."""
+        ...
+
+    @property
+    def output_shape(self) -> Sequence[int | str | None]:
+        """Shape of the first output; a name or None where it is dynamic."""
+        ...
+
+    def run(self, blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """All outputs for one input. May be called by several threads at once."""
+        ...
+
+
+def load_network(model: Path, threads: int = 0, runtime: Runtime = Runtime.AUTO) -> tuple[Network, str]:
+    """A network from an ONNX file, and the SHA-256 of the file.
+
+    ``threads`` is the number of processor threads; 0 leaves it to the runtime. Raises ``BrokenInstallationError`` when the file
+    or the runtime cannot be loaded.
+    """
+    try:
+        content = model.read_bytes()
+    except OSError as error:
+        raise BrokenInstallationError(f"{model}: cannot be loaded as an ONNX model ({error})") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if runtime == Runtime.OPENVINO or (runtime == Runtime.AUTO and _has_openvino()):
+        return _OpenVino(model, content, threads), digest
+    return _OnnxRuntime(model, content, threads), digest
+
+
+class _OnnxRuntime:
+    def __init__(self, model: Path, content: bytes, threads: int) -> None:
+        runtime = offline_onnxruntime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Pictures differ in shape: a memory plan per shape would keep growing.
+        options.enable_mem_pattern = False
+        try:
+            self._session: Any = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises many types of its own
+            raise BrokenInstallationError(f"{model}: cannot be loaded as an ONNX model ({error})") from error
+        self._input: str = self._session.get_inputs()[0].name
+        self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.output_shape: Sequence[int | str | None] = self._session.get_outputs()[0].shape
+
+    def run(self, blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return list(self._session.run(None, {self._input: blob}))
+
+
+class _OpenVino:
+    def __init__(self, model: Path, content: bytes, threads: int) -> None:
+        core, config = _openvino(), {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+        if threads:
+            config["INFERENCE_NUM_THREADS"] = str(threads)
+        try:
+            network = core.read_model(io.BytesIO(content))
+            self._compiled: Any = core.compile_model(network, "CPU", config)
+        except Exception as error:  # OpenVINO raises RuntimeError for all there is
+            raise BrokenInstallationError(f"{model}: cannot be loaded as an ONNX model ({error})") from error
+        # A request holds its tensors: one per thread.
+        self._local = threading.local()
+        self.metadata: Mapping[str, str] = _metadata(network)
+        shape = network.outputs[0].get_partial_shape()
+        self.output_shape: Sequence[int | str | None] = [size.get_length() if size.is_static else None for size in shape]
+
+    def run(self, blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        if not hasattr(self._local, "request"):
+            self._local.request = self._compiled.create_infer_request()
+        found = self._local.request.infer([blob])
+        return [np.array(found[output], np.float32) for output in self._compiled.outputs]
+
+
+def _openvino() -> Any:
+    try:
+        import openvino
+    except ImportError as error:
+        raise BrokenInstallationError(
+            f"openvino cannot be imported ({error}); install it with: pip install 'tagtrace[openvino]'"
+        ) from error
+    return openvino.Core()
+
+
+def _metadata(network: Any) -> dict[str, str]:
+    """What an ONNX file says beside its weights, as OpenVINO keeps it."""
+    info = network.get_rt_info()
+    if "framework" not in info:
+        return {}
+    framework = info["framework"]
+    return {name: str(getattr(value, "value", value)) for name, value in framework.items()}
+
+
+def _has_openvino() -> bool:
+    return find_spec("openvino") is not None

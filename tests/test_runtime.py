@@ -1,0 +1,40 @@
+"""The runtimes of networks: the same file gives the same numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagtrace.contract import BrokenInstallationError
+from tagtrace.models.registry import Task, resolve
+from tagtrace.models.runtime import Runtime, load_network
+
+
+def test_openvino_says_what_onnxruntime_says() -> None:
+    pytest.importorskip("openvino")
+    model = resolve(Task.RECOGNISER).path
+    plain, digest = load_network(model, 1, Runtime.ONNXRUNTIME)
+    other, same = load_network(model, 1, Runtime.OPENVINO)
+    assert digest == same == resolve(Task.RECOGNISER).info.sha256
+    assert dict(plain.metadata) == dict(other.metadata) and "alphabet" in other.metadata
+    rng = np.random.default_rng(1)
+    for shape in ((1, 1, 40, 64), (3, 1, 40, 320), (1, 1, 40, 64)):
+        blob = rng.random(shape, np.float32)
+        (a,), (b,) = plain.run(blob), other.run(blob)
+        assert a.shape == b.shape
+        # Processors with bfloat16 round to eight bits.
+        assert np.abs(a - b).mean() < 0.1 * np.abs(a).mean()
+
+
+@pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO])
+def test_a_file_that_is_no_network_is_named(tmp_path: Path, runtime: Runtime) -> None:
+    if runtime is Runtime.OPENVINO:
+        pytest.importorskip("openvino")
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no network")
+    with pytest.raises(BrokenInstallationError, match="broken.onnx"):
+        load_network(broken, 1, runtime)
+    with pytest.raises(BrokenInstallationError, match="missing.onnx"):
+        load_network(tmp_path / "missing.onnx", 1, runtime)
