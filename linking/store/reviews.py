@@ -55,11 +55,12 @@ def confirm(session: Session, key: Key, *, verify: bool = False, why: str = "") 
     taken = list(dict.fromkeys(taken))
     register(session, taken, "read off a wall, confirmed by a person")
     verified = _verify(session, taken, key, why) if verify else []
-    said = _shown(advert) | {"links": ruled, "contacts": _plain(taken), "verified": _plain(verified)}
+    said = _shown(advert, links) | {"links": ruled, "contacts": _plain(taken), "verified": _plain(verified)}
     before = standing(reviews_of(session, [key])).get(key)
     if before is not None and "texts" in before.details:
         # What is confirmed is what a person had read, not what the machine had.
-        said |= {name: before.details[name] for name in ("texts", "read", "read_contacts") if name in before.details}
+        kept = ("texts", "read", "read_contacts", "proposed")
+        said |= {name: before.details[name] for name in kept if name in before.details}
     return record(session, key, Word.CONFIRMED, why, said)
 
 
@@ -81,7 +82,7 @@ def correct(
     """
     # What the machine read is corrected, not what somebody said before.
     restore_advert(session, key)
-    advert, _ = _advert(session, key)
+    advert, read = _advert(session, key)
     if len(texts) != len(advert.lines):
         raise TagtraceError(f"{key[0][:12]}-{key[1]}: has {len(advert.lines)} lines, and {len(texts)} texts were given")
     protection = load_protection(session)
@@ -96,7 +97,7 @@ def correct(
             verdict = Verdict.SAME if target == own else Verdict.MISREAD
             decide_link(session, LinkDecision(key[0], key[1], own, verdict, target, why))
     verified = _verify(session, meant, key, why) if verify else []
-    said = _shown(advert) | {"texts": list(texts), "contacts": _plain(meant), "verified": _plain(verified)}
+    said = _shown(advert, read) | {"texts": list(texts), "contacts": _plain(meant), "verified": _plain(verified)}
     return record(session, key, Word.CORRECTED, why, said, links)
 
 
@@ -217,10 +218,17 @@ def _advert(session: Session, key: Key) -> tuple[Advert, Sequence[Link | None]]:
     return found[0].adverts[key[1]], found[1][key[1]]
 
 
-def _shown(advert: Advert) -> dict[str, Any]:
-    """What was read when a word was said: how well it was read is counted from this."""
-    read = [(item.kind, item.value) for item in advert.identifiers if not LEFT_OUT & set(item.flags)]
-    return {"read": [line.reading.text for line in advert.lines], "read_contacts": _plain(list(dict.fromkeys(read)))}
+def _shown(advert: Advert, links: Sequence[Link | None]) -> dict[str, Any]:
+    """What was read and proposed when a word was said: how good that was is counted from this."""
+    pairs = [(item, link) for item, link in zip(advert.identifiers, links, strict=True) if not LEFT_OUT & set(item.flags)]
+    read = [(item.kind, item.value) for item, _ in pairs]
+    proposed = [
+        [item.kind.value, item.value, link.outcome.value, link.resource.kind.value, link.resource.value]
+        for item, link in pairs
+        if link is not None and link.resource is not None
+    ]
+    texts = [line.reading.text for line in advert.lines]
+    return {"read": texts, "read_contacts": _plain(list(dict.fromkeys(read))), "proposed": proposed}
 
 
 def _verify(session: Session, contacts: Sequence[Contact], key: Key, why: str) -> list[Contact]:

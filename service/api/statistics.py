@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -20,7 +21,7 @@ _MOST_DAYS = 3660
 
 
 class Funnel(BaseModel):
-    """How much reached each stage: reports for the first two, then resources, then adverts painted over."""
+    """How much reached each stage: reports for the first two, then resources, then physical adverts painted over."""
 
     reported: int = 0
     read: int = 0
@@ -32,34 +33,55 @@ class Funnel(BaseModel):
     painted: int = 0
 
 
-class WeekView(Funnel):
-    """The funnel of one week."""
-
-    week: str = Field(description="Its Monday.")
-
-
-class DistrictView(BaseModel):
-    """What was reported and seen in one district."""
-
-    district: str = Field(description="Name, or h3 cell; empty: place not known, or outside of all.")
-    reports: int
-    adverts: int
-    clusters: int
-    painted: int
-
-
 class QualityView(BaseModel):
-    """How experts found what was read."""
+    """How experts found what was read, by their last word on each advert that was not taken back."""
 
     confirmed: int
     corrected: int
     rejected: int
     not_advert: int
     right: float | None = Field(description="Confirmed, of confirmed and corrected.")
+    characters: int = Field(description="Characters of the lines, as experts say that they are.")
+    character_errors: float | None = Field(description="Edits from the lines as read to those, per character.")
+    contacts: int = Field(description="Contacts that experts say are there.")
+    contact_precision: float | None = Field(description="Of the contacts read, the share that is there, exactly.")
+    contact_recall: float | None = Field(description="Of the contacts that are there, the share that was read, exactly.")
+    links: int = Field(description="Known contacts that were proposed for what was read.")
+    link_precision: float | None = Field(description="The share of them that experts agreed to.")
+
+
+class FiguresView(Funnel):
+    """The funnel with what else is counted; hours are medians, null where nothing went that way."""
+
+    adverts: int = Field(description="Adverts in photos, without those that somebody says are none.")
+    clusters: int = Field(description="Physical adverts that were first seen.")
+    duplicates: int = Field(description="Adverts that had been seen before: nobody reads them again.")
+    files_again: int = Field(description="Photos that had come with an earlier report.")
+    hours: dict[str, float | None]
+    quality: QualityView
+
+
+class WeekView(FiguresView):
+    """The figures of one week."""
+
+    week: str = Field(description="Its Monday.")
+
+
+class DistrictView(FiguresView):
+    """The figures of one district. A resource that was seen in several counts in each."""
+
+    district: str = Field(description="Name, or h3 cell; empty: place not known, or outside of all.")
+    reports: int
+
+
+class DistrictWeekView(DistrictView):
+    """The figures of one district in one week."""
+
+    week: str = Field(description="Its Monday.")
 
 
 class StatisticsView(BaseModel):
-    """Numbers of a span of time; hours are medians, null where nothing went that way."""
+    """Figures of a span of time; hours are medians, null where nothing went that way."""
 
     since: datetime
     until: datetime
@@ -67,10 +89,12 @@ class StatisticsView(BaseModel):
     adverts: int
     clusters: int
     duplicates: int = Field(description="Adverts that had been seen before: nobody reads them again.")
+    files_again: int = Field(description="Photos that had come with an earlier report.")
     hours: dict[str, float | None]
     quality: QualityView
-    weeks: list[WeekView]
+    weeks: list[WeekView] = Field(description="Weeks begin on Monday in the time zone of the service.")
     districts: list[DistrictView]
+    district_weeks: list[DistrictWeekView] = Field(description="By district, then by week.")
 
 
 @router.get("", summary="The funnel", responses=problems(401, 403, 409, 422, 429))
@@ -87,28 +111,28 @@ def show(
         wrong = InvalidField(field="query.since", message=f"has to be before until, by at most {_MOST_DAYS} days")
         raise ProblemError(422, "These values are wrong: query.since.", "invalid-values", errors=[wrong])
     with state.store.read() as session:
-        found = rows.statistics(session, begin, end, district_of(state.settings))
-    quality = found.quality
+        found = rows.statistics(session, begin, end, district_of(state.settings), ZoneInfo(state.settings.local_timezone))
     return StatisticsView(
         since=begin,
         until=end,
-        funnel=Funnel(**{name: found.funnel[name] for name in rows.STAGES}),
+        funnel=Funnel(**found.funnel),
         adverts=found.adverts,
         clusters=found.clusters,
         duplicates=found.duplicates,
+        files_again=found.counts["files_again"],
         hours=found.hours,
-        quality=QualityView(
-            confirmed=quality.confirmed,
-            corrected=quality.corrected,
-            rejected=quality.rejected,
-            not_advert=quality.not_advert,
-            right=quality.right,
-        ),
-        weeks=[WeekView(week=week.begin, **{name: week.counts[name] for name in rows.STAGES}) for week in found.weeks],
-        districts=[
-            DistrictView(
-                district=item.name, reports=item.reports, adverts=item.adverts, clusters=item.clusters, painted=item.painted
-            )
-            for item in found.districts
+        quality=_quality(found.quality),
+        weeks=[WeekView(week=week.begin, **_figures(week)) for week in found.weeks],
+        districts=[DistrictView(district=item.name, reports=item.reports, **_figures(item)) for item in found.districts],
+        district_weeks=[
+            DistrictWeekView(district=item.name, week=item.begin, reports=item.reports, **_figures(item)) for item in found.cells
         ],
     )
+
+
+def _figures(item: rows.Figures) -> dict[str, Any]:
+    return {name: item.counts[name] for name in rows.COUNTS} | {"hours": item.hours, "quality": _quality(item.quality)}
+
+
+def _quality(item: rows.Quality) -> QualityView:
+    return QualityView(**{name: getattr(item, name) for name in QualityView.model_fields})
