@@ -29,7 +29,9 @@ from tagtrace.contract import (
     Reading,
     Resource,
 )
+from tagtrace.linking.explain import words_of
 from tagtrace.linking.features import extract_features
+from tagtrace.linking.sentences import say
 from tagtrace.linking.sightings import Sighting
 from tagtrace.linking.store import Store, resources, shops
 from tagtrace.linking.store.analyses import put_analysis
@@ -98,7 +100,11 @@ def analysis(put: Put, sha256: str) -> tuple[Analysis, Link]:
     if put.outcome is Outcome.NEW:
         return found, Link(Outcome.NEW, 0.9)
     band = Band.AUTOMATIC if put.outcome is Outcome.SAME else Band.REVIEW
-    steps = (Evidence("listed", 3.0, "a listed resource is seen more often"), Evidence("reading", -0.5, "how well it fits"))
+    steps = (
+        Evidence("listed", 3.0, say("listed")),
+        Evidence("reading", -0.5, say("fits_worse", resource=words_of(LISTED), nats="0.5")),
+        Evidence("limit", -0.1, "; ".join((say("limit", nats="5"), say("limit_share", share="40%")))),
+    )
     return found, Link(put.outcome, 0.92, "S1", LISTED, evidence=steps, band=band)
 
 

@@ -186,7 +186,7 @@ def test_only_experts_decide_and_only_from_our_pages(running: Running) -> None:
         data={"advert": running.names[0], "word": "confirmed", "csrf_token": token[1]},
         follow_redirects=False,
     )
-    assert (plain.status_code, plain.headers["location"]) == (303, "/desk/queue")
+    assert (plain.status_code, plain.headers["location"]) == (303, "/desk/queue?done=confirmed")
 
 
 def test_wrong_addresses_are_pages_that_say_so(running: Running) -> None:

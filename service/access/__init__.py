@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from .allow import MUST_CHANGE, PUBLIC, SIGN_IN, Allow, Public, SignIn, allow
+from .allow import MUST_CHANGE, PRINCIPAL, PUBLIC, SIGN_IN, Allow, Public, SignIn, allow
 from .roles import Caller, Principal, Role, Scope
 
-__all__ = ["MUST_CHANGE", "PUBLIC", "SIGN_IN", "Allow", "Caller", "Principal", "Public", "Role", "Scope", "SignIn", "allow"]
+__all__ = [
+    "MUST_CHANGE",
+    "PRINCIPAL",
+    "PUBLIC",
+    "SIGN_IN",
+    "Allow",
+    "Caller",
+    "Principal",
+    "Public",
+    "Role",
+    "Scope",
+    "SignIn",
+    "allow",
+]

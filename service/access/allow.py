@@ -17,6 +17,8 @@ from ..state import state_of
 from . import csrf, keys, sessions
 from .roles import Principal, Role, Scope
 
+PRINCIPAL = "tagtrace.principal"
+"""Key of ``request.scope``: who calls, also where they may not."""
 MUST_CHANGE = "password-change-needed"
 """Kind of the error for whoever signed in with a password that somebody else gave."""
 _BEARER = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="An API key: tt_…")
@@ -50,6 +52,7 @@ class Allow:
             headers = {"WWW-Authenticate": 'Bearer realm="tagtrace"'}
             raise ProblemError(401, "Sign in, or send an API key as `Authorization: Bearer tt_…`.", "unauthenticated", headers)
         request.scope["tagtrace.caller"] = principal.actor
+        request.scope[PRINCIPAL] = principal
         if not (self.roles & principal.roles or self.scopes & principal.scopes):
             wanted = ", ".join(sorted(str(item) for item in (*self.roles, *self.scopes)))
             raise ProblemError(403, f"This needs one of: {wanted}.", "forbidden")

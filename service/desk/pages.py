@@ -21,7 +21,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from ...contract import BrokenInstallationError, TagtraceError
-from ..access import MUST_CHANGE, Principal, Role, allow, csrf
+from ..access import MUST_CHANGE, PRINCIPAL, Principal, Role, allow, csrf
 from ..problems import ProblemError
 from ..settings import ServiceSettings
 from ..state import ServiceState, state_of
@@ -164,7 +164,7 @@ def desk_router() -> APIRouter:
 
 
 def _failed(request: Request, problem: ProblemError) -> Response:
-    desk = desk_of(request)
+    desk = replace(desk_of(request), principal=request.scope.get(PRINCIPAL))
     htmx = request.headers.get("hx-request") == "true"
     led = "sign-in" if problem.status == 401 else "password" if problem.kind == MUST_CHANGE else ""
     if led:

@@ -23,6 +23,8 @@ SKIPPED_FOR = timedelta(hours=12)
 """So long a skipped advert is not shown to the same person again."""
 MOST_CANDIDATES = 9
 """As many as there are digits to choose with."""
+AHEAD = 3
+"""Adverts whose pictures the browser asks for before they are shown: covering a photo takes a second."""
 _MOST_TEXT = 2000
 _SAYABLE = frozenset(Word) - {Word.UNDONE}
 VERIFIED = "+"
@@ -32,7 +34,7 @@ VERIFIED = "+"
 def show_queue(desk: ReaderDesk, part: Chosen = Chosen.ALL, advert: str = "", done: str = "") -> Response:
     """The next advert, or the one that is named; ``done`` is the decision that led here from a page without scripts."""
     said = desk.texts(f"done.{done}") if done in _SAYABLE else ""
-    return desk.page("queue.html", **_next(desk, part, advert) | {"message": said})
+    return desk.page("queue.html", **_next(desk, part, advert) | {"message": said, "whole": True})
 
 
 @router.post("/queue/decide")
@@ -107,13 +109,13 @@ def _next(desk: Desk, part: Chosen, advert: str) -> dict[str, Any]:
     since = now - SKIPPED_FOR
     with desk.state.store.read() as session:
         counts = count_open(session, desk.actor, since)
-        entries = next_entries(session, desk.actor, since, chosen=part, without=CLAIMS.of_others(desk.actor), limit=2)
+        entries = next_entries(session, desk.actor, since, chosen=part, without=CLAIMS.of_others(desk.actor), limit=1 + AHEAD)
         view = load_view(session, key_of(advert)) if advert else None
         entry: Entry | None = None
         if view is None and entries:
             entry = entries[0]
             view = load_view(session, entry.key)
-        following = next((item for item in entries if view is None or item.key != view.key), None)
+        following = [item for item in entries if view is None or item.key != view.key][:AHEAD]
         done = count_by(session, desk.actor, now - timedelta(hours=1))
         names = names_of(session)
     if view is not None:
