@@ -64,6 +64,8 @@ class DataSettings(BaseSettings):
     """Resolution of the h3 cells: 7 has about 5 km²."""
 
     # Review desk.
+    desk_hold_s: float = Field(default=300.0, gt=0)
+    """So long an advert is kept for the expert whom it is shown to."""
     desk_tiles_url: str = ""
     """Street background of maps, as ``https://tiles.city.example/{z}/{x}/{y}.png``; without it maps have a plain ground."""
     desk_tiles_attribution: str = ""

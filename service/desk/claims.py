@@ -1,35 +1,38 @@
-"""Who has which advert before them: two experts at work at once are not shown the same one."""
+"""Who has which advert before them: two experts at work at once are not shown the same one, whatever process serves them."""
 
 from __future__ import annotations
 
-import threading
-import time
-from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
-CLAIM_S = 300.0
-"""So long an advert is kept for whom it is shown to."""
+from ...linking.store import Store
+from ...linking.store.holds import held_by_others, hold
+from ...linking.store.queue import Chosen, Entry, next_entries, wall_of
+from ..settings import ServiceSettings
 
-
-@dataclass(slots=True)
-class Claims:
-    """Held in this process; where several processes serve, a decision that comes second is refused instead."""
-
-    _held: dict[str, tuple[str, float]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def of_others(self, actor: str) -> list[str]:
-        """What others have before them."""
-        with self._lock:
-            now = time.monotonic()
-            self._held = {wall: held for wall, held in self._held.items() if held[1] > now}
-            return [wall for wall, (who, _) in self._held.items() if who != actor]
-
-    def take(self, wall: str, actor: str) -> None:
-        """Somebody has an advert before them, and no other any more."""
-        with self._lock:
-            until = time.monotonic() + CLAIM_S
-            self._held = {other: held for other, held in self._held.items() if held[0] != actor}
-            self._held[wall] = (actor, until)
+_TRIES = 5
+"""Experts who look for their next advert in the same moment may want the same one so often."""
 
 
-CLAIMS = Claims()
+def next_for(
+    store: Store, settings: ServiceSettings, actor: str, since: datetime, part: Chosen, ahead: int, keep: bool
+) -> list[Entry]:
+    """The next entry for somebody and ``ahead`` others behind it, without what others have before them.
+
+    With ``keep`` the first one is theirs for ``desk_hold_s`` seconds, and what they had before is free again.
+    """
+    found: list[Entry] = []
+    for _ in range(_TRIES):
+        now = datetime.now(UTC)
+        with store.read() as session:
+            taken = held_by_others(session, actor, now)
+            found = next_entries(session, actor, since, chosen=part, without=taken, limit=1 + ahead)
+        if not found or not keep or take(store, settings, actor, wall_of(found[0].key, found[0].cluster)):
+            break
+    return found
+
+
+def take(store: Store, settings: ServiceSettings, actor: str, wall: str) -> bool:
+    """Somebody has an advert before them, and no other any more. False where another one has it: it stays theirs."""
+    now = datetime.now(UTC)
+    until = now + timedelta(seconds=settings.desk_hold_s)
+    return store.write(lambda session: hold(session, wall, actor, now, until), actor)

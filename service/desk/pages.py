@@ -56,6 +56,11 @@ class Desk:
         """Who is named in the audit log."""
         return self.principal.actor if self.principal is not None else ""
 
+    @property
+    def may_decide(self) -> bool:
+        """Whether it is an expert who looks."""
+        return self.principal is not None and Role.EXPERT in self.principal.roles
+
     def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """A page, or a part of one for HTMX."""
         body = _environment().get_template(template).render(**self._shared(), **values)
@@ -73,7 +78,7 @@ class Desk:
             "here": _here(self.request),
             "person": principal,
             "may_read": principal is not None and bool(READS & principal.roles) and not principal.must_change_password,
-            "may_decide": principal is not None and Role.EXPERT in principal.roles,
+            "may_decide": self.may_decide,
             "may_manage": principal is not None and Role.ADMINISTRATOR in principal.roles,
             "link": link,
             "tiles": self.state.settings.desk_tiles_url,

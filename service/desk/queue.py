@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from fastapi import Form, Query, Response
 from fastapi.responses import RedirectResponse
 
-from ...linking.store.queue import Chosen, Entry, count_open, next_entries, wall_of
+from ...linking.store.queue import Chosen, Entry, count_open, wall_of
 from ...linking.store.reviews import Review, Word, count_by
 from ...linking.store.sights import near_clusters, resource_facts
 from ...linking.store.verdicts import standing
 from ..problems import ProblemError
 from .advert_view import AdvertView, key_of, load_view, names_of
-from .claims import CLAIMS
+from .claims import next_for, take
 from .deciding import Said, contacts_in, decide, take_back_last
 from .pages import Desk, ExpertDesk, ReaderDesk, desk_router, link
 
@@ -107,9 +107,10 @@ def _next(desk: Desk, part: Chosen, advert: str) -> dict[str, Any]:
     """What the page of the queue shows."""
     now = datetime.now(UTC)
     since = now - SKIPPED_FOR
-    with desk.state.store.read() as session:
+    store, settings = desk.state.store, desk.state.settings
+    entries = next_for(store, settings, desk.actor, since, part, AHEAD, keep=desk.may_decide and not advert)
+    with store.read() as session:
         counts = count_open(session, desk.actor, since)
-        entries = next_entries(session, desk.actor, since, chosen=part, without=CLAIMS.of_others(desk.actor), limit=1 + AHEAD)
         view = load_view(session, key_of(advert)) if advert else None
         entry: Entry | None = None
         if view is None and entries:
@@ -118,8 +119,8 @@ def _next(desk: Desk, part: Chosen, advert: str) -> dict[str, Any]:
         following = [item for item in entries if view is None or item.key != view.key][:AHEAD]
         done = count_by(session, desk.actor, now - timedelta(hours=1))
         names = names_of(session)
-    if view is not None:
-        CLAIMS.take(wall_of(view.key, view.own.cluster), desk.actor)
+    if view is not None and advert and desk.may_decide:
+        take(store, settings, desk.actor, wall_of(view.key, view.own.cluster))
     return {
         "view": view,
         "entry": entry,
