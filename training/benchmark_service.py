@@ -2,7 +2,7 @@
 
 - ``load``: how fast reports are acknowledged to many clients at once.
 - ``kills``: whether reports are lost or read twice when service and workers are killed again and again.
-- ``memory``: whether processes grow with the number of photos read.
+- ``memory`` (``benchmark_service_memory``): whether processes grow with the number of photos read.
 """
 
 from __future__ import annotations
@@ -218,12 +218,12 @@ def kills(folder: Path, reports: int, times: int, workers: int, reader: str) -> 
             while sum(map(bool, acknowledged.values())) < share and not done.is_set():
                 time.sleep(0.02)
             # In the middle of reading, not only of taking in.
-            _wait_read(server, min(reports, _read(server) + _READ_BETWEEN), _KILL_S)
+            wait_read(server, min(reports, count_read(server) + _READ_BETWEEN), _KILL_S)
             time.sleep(rng.uniform(0, 1))
             server.kill()
             server.start()
         sender.join()
-        read = _wait_read(server, reports)
+        read = wait_read(server, reports)
         spent = time.perf_counter() - begin
     ids = [name for names in acknowledged.values() for name in names]
     facts: Json = {"reports": reports, "kills": times, "workers": workers, "reader": reader, "seconds": round(spent, 1)}
@@ -238,16 +238,17 @@ def _all(send: object, numbers: Sequence[int], done: threading.Event) -> None:
     done.set()
 
 
-def _wait_read(server: Server, reports: int, most_s: float = _READ_S) -> int:
+def wait_read(server: Server, reports: int, most_s: float = _READ_S) -> int:
     """Wait until so many reports are read, and give how many are."""
     end, read = time.monotonic() + most_s, 0
     while time.monotonic() < end and read < reports:
         time.sleep(0.2)
-        read = _read(server)
+        read = count_read(server)
     return read
 
 
-def _read(server: Server) -> int:
+def count_read(server: Server) -> int:
+    """How many reports are read, as the service says."""
     text = server.request("GET", "/metrics")[1].decode()
     found = [line for line in text.splitlines() if line.startswith('tagtrace_reports{state="read"}')]
     return int(float(found[0].split()[-1])) if found else 0
@@ -265,25 +266,8 @@ def _judge(store: Path, ids: Sequence[str]) -> Json:
     return {**found, "unsound": unsound}
 
 
-def memory(folder: Path, first: int, analyses: int, reader: str, photos: Sequence[Path]) -> Json:
-    """Resident memory of the service and its one worker after ``first`` and after ``analyses`` photos were read."""
-    given = [path.read_bytes() for path in photos] or [picture(1280, 1)]
-    with serving(folder, 1, reader) as server:
-        measured = {}
-        for start, end in ((0, first), (first, analyses)):
-            for n in range(start, end):
-                body, kind = multipart(numbered(given[n % len(given)], n), {"external_id": str(n)})
-                server.request("POST", "/v1/reports", body, {"Content-Type": kind})
-            _wait_read(server, end)
-            assert server.process is not None
-            measured[end] = {"service_mb": _resident(server.process.pid), "worker_mb": sum(map(_resident, server.worker_pids()))}
-    ratio = measured[analyses]["worker_mb"] / measured[first]["worker_mb"]
-    service = measured[analyses]["service_mb"] / measured[first]["service_mb"]
-    facts: Json = {"reader": reader, "worker_ratio": round(ratio, 3), "service_ratio": round(service, 3)}
-    return {**facts, **{f"after_{n}": values for n, values in measured.items()}}
-
-
-def _resident(pid: int) -> float:
+def resident(pid: int) -> float:
+    """Megabytes (MiB) of memory that a process has in use."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return round(int(line.split()[1]) / 1024, 1)

@@ -23,7 +23,9 @@ def service(
     first: Annotated[int, typer.Option(help="memory: photos before the first look.")] = 500,
     analyses: Annotated[int, typer.Option(help="memory: photos before the second look.")] = 5000,
     real: Annotated[bool, typer.Option(help="kills, memory: read with the real models.")] = False,
-    photos: Annotated[Path | None, typer.Option(help="memory: folder of JPEGs to send again and again.")] = None,
+    photos: Annotated[
+        list[Path] | None, typer.Option(help="memory: folder of JPEGs to send again and again; can be given several times.")
+    ] = None,
 ) -> None:
     """Measure the service as it runs: acknowledgement under load, kill -9 again and again, growth of memory.
 
@@ -37,8 +39,17 @@ def service(
     elif measure == "kills":
         found = trials.kills(out, reports, kills, max(1, workers), reader)
     elif measure == "memory":
-        chosen = sorted(photos.glob("*.jpg")) if photos is not None else []
-        found = trials.memory(out, first, analyses, reader, chosen)
+        from .benchmark_service_memory import memory
+
+        found = memory(out, first, analyses, reader, _photos(photos or []), lambda look: typer.echo(json.dumps(look), err=True))
     else:
         raise TagtraceError(f"there is no measure {measure}; choose from: load, kills, memory")
     typer.echo(json.dumps(found, indent=2))
+
+
+def _photos(folders: list[Path]) -> list[Path]:
+    """All JPEGs below some folders."""
+    found = [path for folder in folders for path in sorted(folder.rglob("*.jpg"))]
+    if folders and not found:
+        raise TagtraceError(f"{folders[0]}: has no file *.jpg; name a folder of photos")
+    return found
