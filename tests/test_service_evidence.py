@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import io
 import json
@@ -11,6 +12,7 @@ import subprocess
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,11 @@ from sqlalchemy import select
 
 from tagtrace.cli import run
 from tagtrace.contract import IdentifierKind
+from tagtrace.linking.store import reports as report_rows
 from tagtrace.linking.store import resources
+from tagtrace.linking.store.analyses import forget_photo
 from tagtrace.linking.store.tables import AuditRow
-from tagtrace.service import pictures
+from tagtrace.service import pictures, vault
 from tagtrace.service.access import Role
 from tagtrace.service.evidence import pdf
 
@@ -133,7 +137,8 @@ def test_a_pack_holds_the_case_and_verifies(desk: Any, tmp_path: Path, capsys: p
     assert all(b"SecretCamera" not in data for data in pictures_)
     assert advert["read"]["models"][0]["name"] == "test-reader-1" and advert["photo"]["lat"] == 51.128
     assert case["resources"][0]["state"] == "verified" and case["resources"][0]["life"][-1]["actor"] == "person 1"
-    assert [d["verdict"] for d in case["decisions"]] == ["confirmed"] and case["audit_head"]["intact"]
+    assert [(d["subject"], d["verdict"]) for d in case["decisions"]] == [("resource", "sells"), ("advert", "confirmed")]
+    assert case["audit_head"]["intact"]
     assert {"analysis.put", "resource.state", "advert.confirmed"} <= {entry["action"] for entry in case["audit"]}
     store = str(tmp_path / "store.db")
     assert run(["audit", "verify", str(path)]) == 0
@@ -164,8 +169,6 @@ def test_every_change_to_a_pack_shows(desk: Any, tmp_path: Path) -> None:
     assert altered(**{picture: None}) == 1
     assert altered(**{"more.txt": b"x"}) == 1
     # Who changes the manifest, too, is found out by the store.
-    import hashlib
-
     case = files["case.json"].replace(b"tulpar_kz1", b"tulpar_kz2")
     manifest = json.loads(files["manifest.json"])
     manifest["files"]["case.json"] = {"sha256": hashlib.sha256(case).hexdigest(), "bytes": len(case)}
@@ -178,6 +181,137 @@ def test_every_change_to_a_pack_shows(desk: Any, tmp_path: Path) -> None:
     raw.close()
     assert altered() == 1
     assert run(["audit", "verify", "--store", str(tmp_path / "store.db")]) == 1
+
+
+def rewritten(path: Path, change: Any) -> Path:
+    """The pack with its case changed, and with lists of files that say so: as somebody without the store can make it."""
+    other = path.with_name("rewritten.zip")
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    case, manifest = json.loads(files["case.json"]), json.loads(files["manifest.json"])
+    change(case)
+    files["case.json"] = json.dumps(case).encode()
+    sums = sorted((name, data) for name, data in files.items() if name not in ("manifest.json", "SHA256SUMS"))
+    files["SHA256SUMS"] = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sums).encode()
+    for name in ("case.json", "SHA256SUMS"):
+        manifest["files"][name] = {"sha256": hashlib.sha256(files[name]).hexdigest(), "bytes": len(files[name])}
+    files["manifest.json"] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(other, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return other
+
+
+def long_story(desk: Any, tmp_path: Path) -> tuple[Path, Path]:
+    """A store in which clusters were merged and parted, decisions undone, a reading corrected, a resource sent by two people, a
+    reporter's data and a photo erased; and the packs of the resource and of the cluster."""
+    first, second = desk.person("aigul", Role.EXPERT), desk.person("dana", Role.EXPERT)
+    intake = desk.person("ivan", Role.INTAKE)
+    photos = [
+        helpers.see(desk, "tulpar_kz1"),
+        helpers.see(desk, "tu1par_kz1", seed=9, place=(51.2, 71.6)),
+        helpers.see(desk, "berkut_zone", seed=5, place=(51.3, 71.8)),
+        helpers.see(desk, "tulpar_kz1", seed=7, place=(51.4, 72.0)),
+    ]
+    names = ["-".join(map(str, key)) for key in photos]
+    made = report_rows.NewReport("city", "api", files=(report_rows.NewFile(photos[0][0], 10),))
+    keep = vault.keeper(desk.settings)
+    assert keep is not None
+
+    def take(session: Any) -> str:
+        number = report_rows.accept(session, made, datetime.now(UTC), timedelta(days=1)).id
+        keep(session, number, {"name": "Invented Person", "phone": "+77010000000"})
+        return str(number)
+
+    number = desk.store.write(take, "key 1")
+    assert intake.post(f"/v1/reports/{number}/reporter/erase", json={"why": "asked on the phone"}).status_code == 204
+
+    def say(client: Any, name: str, **given: Any) -> int:
+        answer = client.post(f"/v1/adverts/{name}/decisions", json=given)
+        assert answer.status_code == 201, answer.text
+        return int(answer.json()["id"])
+
+    say(first, names[0], verdict="confirm", verify=True)
+    contacts = [{"kind": "telegram", "value": "tulpar_kz1"}]
+    wrong = say(second, names[1], verdict="not_advert", why="a shop sign")
+    assert second.post(f"/v1/decisions/{wrong}/undo").status_code == 201
+    say(first, names[1], verdict="correct", texts=["@tulpar_kz1"], contacts=contacts, why="a l is a 1")
+    say(first, names[1], verdict="same_as", same_as=names[0])
+    parted = say(second, names[2], verdict="same_as", same_as=names[0], why="one wall")
+    assert second.post(f"/v1/decisions/{parted}/undo").status_code == 201
+    wanted = {"action": "send", "contact": contacts[0], "basis": "art. 41-1"}
+    proposal = first.post("/v1/proposals", json=wanted).json()["id"]
+    assert second.post(f"/v1/proposals/{proposal}/approve").status_code == 200
+    desk.store.write(lambda s: forget_photo(s, photos[3][0], "asked"), "retention")
+    with desk.store.read() as session:
+        resource = resources.find(session, [(T, "tulpar_kz1")])[T, "tulpar_kz1"]
+    cluster = first.get(f"/v1/adverts/{names[0]}").json()["cluster"]
+    packs = []
+    for place in (f"resources/{resource}", f"clusters/{cluster}"):
+        answer = first.get(f"/v1/{place}/evidence", params={"lang": "ru", "originals": "true"})
+        assert answer.status_code == 200, answer.text
+        packs.append(tmp_path / f"{place.partition('/')[0]}.zip")
+        packs[-1].write_bytes(answer.content)
+    return packs[0], packs[1]
+
+
+def test_a_pack_of_a_long_story_verifies_by_itself(desk: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packs = long_story(desk, tmp_path)
+    for path in packs:
+        assert run(["audit", "verify", str(path)]) == 0, capsys.readouterr().out
+        with zipfile.ZipFile(path) as archive:
+            everything = b"".join(archive.read(name) for name in archive.namelist() if not name.startswith("originals/"))
+            case = json.loads(archive.read("case.json"))
+            archive.extractall(tmp_path / path.stem)
+        assert (
+            b"Invented Person" not in everything and b"77010000000" not in everything and b"asked on the phone" not in everything
+        )
+        done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path / path.stem, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+        assert len(case["adverts"]) == 2, "the corrected one is in it, the erased one is not"
+        assert sorted(c["value"] for a in case["adverts"] for c in a["contacts_read"]) == ["tu1par_kz1"]
+        assert [d["verdict"] for d in case["decisions"] if d["subject"] == "advert"] == [
+            "confirmed",
+            "not_advert",
+            "undone",
+            "corrected",
+            "same_as",
+        ]
+        (family,) = case["clusters"]
+        assert len(family["former_ids"]) == 2, "what was parted again has a new id"
+        assert {"merged", "split"} <= {event["kind"] for event in family["events"]}
+        assert {"clusters.merge", "resource.state", "proposal.approved"} <= {entry["action"] for entry in case["audit"]}
+        assert case["proposals"][0]["actor"] != case["proposals"][0]["decided_by"]
+    assert run(["audit", "verify", str(packs[0]), "--store", str(tmp_path / "store.db")]) == 0
+
+
+def test_who_rewrites_a_case_and_its_lists_is_found_out_by_the_entries(desk: Any, tmp_path: Path) -> None:
+    path, _ = long_story(desk, tmp_path)
+
+    def other_person(case: Any) -> None:
+        next(d for d in case["decisions"] if d["verdict"] == "corrected")["actor"] = "person 2"
+
+    def other_contact(case: Any) -> None:
+        next(d for d in case["decisions"] if d["verdict"] == "corrected")["details"]["contacts"] = [["telegram", "berkut_zone"]]
+
+    def other_order(case: Any) -> None:
+        case["resources"][0]["life"][-1]["basis"] = "art. 99"
+
+    def one_person(case: Any) -> None:
+        case["proposals"][0]["decided_by"] = case["proposals"][0]["actor"]
+
+    def less(case: Any) -> None:
+        case["decisions"] = [d for d in case["decisions"] if d["verdict"] != "undone"]
+
+    def entry(case: Any) -> None:
+        case["audit"] = [e for e in case["audit"] if e["action"] != "advert.undone"]
+
+    def nonsense(case: Any) -> None:
+        case["resources"] = [1]
+
+    assert run(["audit", "verify", str(rewritten(path, lambda case: None))]) == 0, "rewriting alone changes nothing"
+    for change in (other_person, other_contact, other_order, one_person, less, entry, nonsense):
+        assert run(["audit", "verify", str(rewritten(path, change))]) == 1, change.__name__
 
 
 def test_a_cluster_has_a_pack_and_originals_are_for_experts(desk: Any) -> None:

@@ -14,14 +14,28 @@ from ...contract import IdentifierKind, TagtraceError
 from ..sightings import Key
 from . import lists
 from .audit import verify_audit
+from .cluster_tables import ClusterEventRow, ClusterRow
 from .proposals import ProposalRow
 from .report_tables import ReportPhotoRow, ReportRow
 from .resources import events
-from .tables import AdvertRow, AnalysisRow, AuditHeadRow, AuditRow, DecisionRow, IdentifierRow, LinkRow, PhotoRow, ResourceRow
+from .tables import (
+    AdvertRow,
+    AnalysisRow,
+    AuditHeadRow,
+    AuditRow,
+    DecisionRow,
+    IdentifierRow,
+    LinkRow,
+    PhotoRow,
+    ReadIdentifierRow,
+    ResourceRow,
+)
 
 MOST_ADVERTS = 300
 """Adverts in one pack: the newest so many."""
 AUDIT_FIELDS = ("number", "at", "actor", "action", "object", "details", "previous", "hash")
+_MOST_EVENTS = 1000
+"""What happened to one cluster, in one pack: the last so many."""
 _PERSONAL = "reporter."
 _MOST_IN = 400
 
@@ -46,15 +60,20 @@ def of_cluster(session: Session, cluster: str, keys: Collection[Key]) -> dict[st
     """The case of a cluster with these sightings."""
     found = _adverts(session, list(keys)[:MOST_ADVERTS])
     contacts = sorted({(c.kind, c.value) for item in found for c in item.contacts if c.resource_id is not None})
-    case = _case(session, {"cluster": cluster}, list(keys), contacts)
-    case["audit"] = _merged(case["audit"], _audit(session, [cluster]))
-    return case
+    return _case(session, {"cluster": cluster}, list(keys), contacts, {cluster})
 
 
-def _case(session: Session, subject: dict[str, str], keys: list[Key], contacts: list[tuple[str, str]]) -> dict[str, Any]:
+def _case(
+    session: Session, subject: dict[str, str], keys: list[Key], contacts: list[tuple[str, str]], own: Collection[str] = ()
+) -> dict[str, Any]:
     chosen = keys[:MOST_ADVERTS]
-    adverts = [_advert(session, item) for item in _adverts(session, chosen)]
+    listed = _adverts(session, chosen)
+    adverts = [_advert(session, item) for item in listed]
+    families = _families(session, {item.cluster for item in listed if item.cluster} | set(own))
     objects = [f"{kind} {value}" for kind, value in contacts]
+    # A merge is about two ids; whichever of them was named is in the log.
+    objects += [name for ids in families.values() for name in ids]
+    objects += [f"{gone} -> {kept}" for ids in families.values() for gone in ids for kept in ids if gone != kept]
     objects += [
         text for sha256, n in chosen for text in (f"photo {sha256}", f"photo {sha256} advert {n}", f"advert {sha256}-{n}")
     ]
@@ -65,6 +84,7 @@ def _case(session: Session, subject: dict[str, str], keys: list[Key], contacts: 
         "subject": subject,
         "adverts": adverts,
         "adverts_in_all": len(keys),
+        "clusters": [_cluster(session, name, ids) for name, ids in sorted(families.items())],
         "resources": [_resource(session, kind, value) for kind, value in contacts],
         "decisions": _decisions(session, chosen, contacts),
         "proposals": _proposals(session, contacts),
@@ -102,8 +122,38 @@ def _advert(session: Session, item: lists.ListedAdvert) -> dict[str, Any]:
         "readings": [{"text": text, "confidence": confidence} for text, confidence in item.texts],
         "codes": item.codes,
         "contacts": [asdict(contact) for contact in item.contacts],
+        "contacts_read": _set_aside(session, item.id),
         "read": {"at": analysis.at, "models": analysis.models, "schema_version": analysis.schema_version},
     }
+
+
+def _set_aside(session: Session, advert: int) -> list[dict[str, Any]]:
+    """The contacts as the machine read them, where a person's word has taken their place."""
+    rows = select(ReadIdentifierRow.content, ReadIdentifierRow.link).where(ReadIdentifierRow.advert_id == advert)
+    return [
+        {name: content[name] for name in ("kind", "value", "raw", "confidence", "flags")} | {"outcome": link.get("outcome")}
+        for content, link in session.execute(rows.order_by(ReadIdentifierRow.number))
+    ]
+
+
+def _families(session: Session, names: Collection[str]) -> dict[str, list[str]]:
+    """Living clusters with all ids that lead to them, their own first."""
+    found = {}
+    for name in sorted(names):
+        ids, fresh = [name], [name]
+        while fresh:
+            fresh = list(session.scalars(select(ClusterRow.id).where(ClusterRow.into.in_(fresh)).order_by(ClusterRow.number)))
+            ids += fresh
+        found[name] = ids
+    return found
+
+
+def _cluster(session: Session, name: str, ids: list[str]) -> dict[str, Any]:
+    """What happened to a cluster and to those that became part of it."""
+    rows = select(ClusterEventRow).where(or_(ClusterEventRow.cluster.in_(ids), ClusterEventRow.other.in_(ids)))
+    names = ("number", "at", "actor", "kind", "cluster", "other", "sightings", "why")
+    events = [{field: getattr(row, field) for field in names} for row in session.scalars(rows.order_by(ClusterEventRow.number))]
+    return {"id": name, "former_ids": ids[1:], "events": events[-_MOST_EVENTS:], "events_in_all": len(events)}
 
 
 def _resource(session: Session, kind: str, value: str) -> dict[str, Any]:
@@ -155,11 +205,6 @@ def _audit(session: Session, objects: Iterable[str]) -> list[dict[str, Any]]:
         for row in session.scalars(select(AuditRow).where(AuditRow.object.in_(names[start : start + _MOST_IN]))):
             if not row.action.startswith(_PERSONAL):
                 found[row.number] = {name: getattr(row, name) for name in AUDIT_FIELDS}
-    return [found[number] for number in sorted(found)]
-
-
-def _merged(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    found = {entry["number"]: entry for entry in [*a, *b]}
     return [found[number] for number in sorted(found)]
 
 

@@ -22,14 +22,30 @@ from typing import Any
 from ... import __version__
 from ...contract import TagtraceError
 from ...linking.store import Store, audit, casefile
+from .agreement import disagreements
 from .pdf import Lang, render
 
 MANIFEST, CASE, REPORT = "manifest.json", "case.json", "report.pdf"
+SUMS, VERIFY = "SHA256SUMS", "VERIFY.txt"
 FORMAT = "tagtrace.evidence"
 _MOST_PICTURES = 60
 _MOST_BYTES = 1_000_000_000
 """What the files of a pack that is verified may have, unpacked."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_VERIFY = """How to verify this pack
+
+With tagtrace, by the ZIP alone:                 tagtrace audit verify pack.zip
+With tagtrace and the store that it came from:   tagtrace audit verify pack.zip --store city.db
+With nothing but coreutils, unpacked:            sha256sum -c SHA256SUMS
+
+By the ZIP alone it shows that no file was changed, added or taken away since the list of files was written; that the audit
+entries hash as they say and follow each other; and that decisions, steps of resources and proposals are those of the entries.
+Only the store shows that this very pack was made from it, and that its entries stand in an unbroken log: the SHA-256 of
+manifest.json is in the log.
+
+The hash of an entry is SHA-256 over the UTF-8 JSON (keys sorted, no spaces) of number, at, actor, action, object, details and
+previous; "previous" is the hash of the entry before it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +78,9 @@ def build(
     files |= {f"originals/{sha256}": data for sha256, data in originals.items()}
     whole = {"format": FORMAT, "version": 1, "made_at": now, "made_by": actor, "tagtrace": __version__, **case}
     files[CASE] = _dump(whole)
+    files[VERIFY] = _VERIFY.encode("utf-8")
     files[REPORT] = render(whole, {name: data for name, data in files.items() if name.startswith("pictures/")}, lang, zone)
+    files[SUMS] = "".join(f"{_sha256(data)}  {name}\n" for name, data in sorted(files.items())).encode("utf-8")
     listed = {name: {"sha256": _sha256(data), "bytes": len(data)} for name, data in sorted(files.items())}
     manifest = _dump({"format": FORMAT, "version": 1, "made_at": now, "made_by": actor, "files": listed})
     buffer = io.BytesIO()
@@ -86,6 +104,11 @@ def verify(path: Path, store: Store | None = None) -> list[Finding]:
     chained = numbers == sorted(set(numbers)) and all(b["previous"] == a["hash"] for a, b in pairs)
     found.append(Finding("audit entries that follow each other are chained", chained))
     found.append(Finding("the audit chain was whole when the pack was made", bool(case.get("audit_head", {}).get("intact"))))
+    wrong_words = disagreements(case)
+    words = f", but not {', '.join(wrong_words)[:400]}" if wrong_words else ""
+    found.append(Finding(f"decisions, steps and proposals are those of the audit entries{words}", not wrong_words))
+    same = all(case.get(name) == manifest.get(name) for name in ("made_at", "made_by"))
+    found.append(Finding("the case and the list of files are of the same pack", same))
     if store is not None:
         found += _check_store(store, _sha256(files[MANIFEST]), entries, case)
     return found

@@ -20,6 +20,7 @@ from ... import scoring
 _FONT = "labels"
 _MOST_PICTURES = 24
 _GREY = 110
+_BY_PEOPLE = frozenset({"merged", "split", "must_link", "cannot_link"})
 
 
 class Lang(StrEnum):
@@ -85,6 +86,7 @@ def render(case: Mapping[str, Any], pictures: Mapping[str, bytes], lang: Lang, z
     _resources(report, case, words, local)
     _decisions(report, case, words, local)
     _adverts(report, case, pictures, words, local)
+    _clusters(report, case, words, local)
     _audit(report, case, words)
     return bytes(report.output())
 
@@ -134,9 +136,25 @@ def _adverts(
             report.pair(words["reading"], f"{reading['text']}   {reading['confidence']:.2f}")
         for contact in advert["contacts"]:
             report.pair(contact["kind"], f"{contact['value']}   {contact['confidence']:.2f}")
+        for contact in advert["contacts_read"]:
+            report.pair(words["was_read"], f"{contact['kind']} {contact['value']}   {contact['confidence']:.2f}")
         for model in advert["read"]["models"]:
             report.pair(words["model"], f"{model['name']}  {model['sha256'][:16]}…")
         report.ln(3)
+
+
+def _clusters(report: _Report, case: Mapping[str, Any], words: Mapping[str, str], local: ZoneInfo) -> None:
+    """What people did to the clusters: what was joined by itself is in the JSON."""
+    for item in case["clusters"]:
+        said = [event for event in item["events"] if event["kind"] in _BY_PEOPLE]
+        if not said and not item["former_ids"]:
+            continue
+        report.title_line(f"{words['cluster']} {item['id']}", 12)
+        for name in item["former_ids"]:
+            report.pair(words["former_id"], name)
+        for event in said:
+            ids = " ".join(filter(None, (event["kind"], event["cluster"], event["other"])))
+            report.pair(_time(event["at"], local), f"{event['actor']}: {ids}. {'; '.join(event['why'])}")
 
 
 def _audit(report: _Report, case: Mapping[str, Any], words: Mapping[str, str]) -> None:
