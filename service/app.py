@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 
 from .. import __version__
-from . import analyse, health, logs, problems, tracks
+from . import analyse, description, health, logs, problems, tracks
 from .api.routers import ROUTERS as api_routers
 from .desk.routers import ROUTERS as desk_routers
 from .jobs import routes as jobs
 from .metrics import Metrics
 from .open311 import forms as open311
-from .open311.described import without_validation_errors
 from .open311.routers import ROUTERS as open311_routers
 from .reports import bulk
 from .reports import routes as reports
@@ -67,7 +66,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     problems.install(app, {open311.PREFIX: open311.errors})
     for router in ROUTERS:
         app.include_router(router)
-    without_validation_errors(app)
+    description.complete(app, ROUTERS, chosen)
     app.add_middleware(BodyBounds, settings=chosen)
     app.add_middleware(RequestFrame, metrics=metrics)
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import structlog
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
@@ -14,6 +15,7 @@ from .problems import ProblemError, problems
 from .state import StateDep
 
 router = APIRouter(tags=["health"])
+_log = structlog.get_logger(__name__)
 
 
 class Health(BaseModel):
@@ -35,7 +37,9 @@ def ready(state: StateDep) -> Health:
         if state.store.version() is None:
             raise ProblemError(503, "The store is not set up.", "not-ready")
     except TagtraceError as error:
-        raise ProblemError(503, f"The store cannot be reached: {error}", "not-ready", {"Retry-After": "10"}) from error
+        # What exactly is wrong with it is for the operator, and anybody may ask here.
+        _log.error("store not ready", why=str(error))
+        raise ProblemError(503, "The store cannot be reached.", "not-ready", {"Retry-After": "10"}) from error
     return Health()
 
 

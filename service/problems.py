@@ -12,12 +12,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from ..contract import BrokenInstallationError, TagtraceError
+from ..linking.store.failures import StoreError
 
 MEDIA_TYPE = "application/problem+json"
 Form = Callable[[Request, "ProblemError"], Response]
 """Writes an error in another form, for clients of a standard that has its own."""
+_STORE_RETRY_S = "10"
 _log = structlog.get_logger(__name__)
 
 
@@ -106,12 +109,18 @@ def install(app: FastAPI, forms: Mapping[str, Form] | None = None) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        return answer(request, ProblemError(error.status_code, str(error.detail), headers=error.headers))
+        headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+        return answer(request, ProblemError(error.status_code, str(error.detail), headers=headers))
 
     @app.exception_handler(TagtraceError)
     async def _tagtrace(request: Request, error: TagtraceError) -> Response:
         if isinstance(error, BrokenInstallationError):
             return await _unexpected(request, error)
+        if isinstance(error, StoreError):
+            # Its words name the database and are for the operator.
+            _log.error("store not usable", why=str(error), path=request.scope.get("path"))
+            detail = "The store cannot be used at the moment; try again later."
+            return answer(request, ProblemError(503, detail, "store", {"Retry-After": _STORE_RETRY_S}))
         return answer(request, ProblemError(409, str(error), "refused"))
 
     @app.exception_handler(Exception)
@@ -119,3 +128,13 @@ def install(app: FastAPI, forms: Mapping[str, Form] | None = None) -> None:
         _log.error("request failed", exc_info=error, path=request.scope.get("path"))
         detail = "Something went wrong in the service. Try again; if it stays so, tell the operator the id of this error."
         return answer(request, ProblemError(500, detail, "internal"))
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes that a path leads to; the router names those of the first one only."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        methods = getattr(route, "methods", None)
+        if methods and route.matches(request.scope)[0] is not Match.NONE:
+            found |= methods
+    return ", ".join(sorted(found))

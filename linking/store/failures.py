@@ -29,20 +29,24 @@ _AGAIN = {"40001", "40P01", "55P03"}
 """SQLSTATE of failures that go away when the transaction is tried again: serialisation, deadlock, lock not available."""
 
 
-def explain(error: SQLAlchemyError, name: str) -> TagtraceError:
+class StoreError(TagtraceError):
+    """The database cannot do what it should, whatever was asked of it: it is away, busy, full or damaged."""
+
+
+def explain(error: SQLAlchemyError, name: str) -> StoreError:
     """The error of a database as one sentence that names the store ``name``, says what is wrong and what to do."""
     text = str(getattr(error, "orig", None) or error).strip()
     first = text.splitlines()[0] if text else type(error).__name__
     known = next((words for sign, words in _SQLITE.items() if sign in text), None) or _POSTGRESQL.get(_state(error))
     if known is not None:
-        return TagtraceError(f"{name}: {known}")
+        return StoreError(f"{name}: {known}")
     if isinstance(error, IntegrityError):
-        return TagtraceError(f"{name}: the change would break the rules of the store ({first}); nothing of it was kept")
+        return StoreError(f"{name}: the change would break the rules of the store ({first}); nothing of it was kept")
     if "connection failed" in text or "could not translate" in text or "Connection refused" in text:
-        return TagtraceError(f"{name}: cannot be reached ({first}); check the address and that the server runs")
+        return StoreError(f"{name}: cannot be reached ({first}); check the address and that the server runs")
     if isinstance(error, DBAPIError) and (error.connection_invalidated or "closed" in text or "terminat" in text):
-        return TagtraceError(f"{name}: the connection was lost ({first}); nothing of this change was kept, try again")
-    return TagtraceError(f"{name}: {first}")
+        return StoreError(f"{name}: the connection was lost ({first}); nothing of this change was kept, try again")
+    return StoreError(f"{name}: {first}")
 
 
 def may_pass(error: SQLAlchemyError) -> bool:

@@ -20,7 +20,9 @@ _State = Literal["verified", "sent", "blocked"]
 
 
 def _described() -> dict[int | str, dict[str, Any]]:
-    content = {item.media_type: {"schema": {"type": "string"}} for item in FORMATS.values()}
+    content = {
+        item.media_type: {"schema": {"type": "string" if "csv" in item.media_type else "object"}} for item in FORMATS.values()
+    }
     return {**problems(401, 403, 404, 422, 429), 200: {"description": "The resources.", "content": content}}
 
 

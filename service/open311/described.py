@@ -6,7 +6,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from ..problems import ProblemError
@@ -67,21 +67,6 @@ def both(
     return register
 
 
-def without_validation_errors(app: FastAPI) -> None:
-    """Leave FastAPI's own form of wrong values out of the description of these routes: they never answer so."""
-    made = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        schema = made()
-        for path, item in schema["paths"].items():
-            if path.startswith(f"{PREFIX}/"):
-                for operation in item.values():
-                    operation["responses"].pop("422", None)
-        return schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
-
-
 def jurisdiction(
     state: StateDep,
     jurisdiction_id: Annotated[str | None, Query(max_length=200, description="Of this endpoint, or left out.")] = None,
@@ -117,7 +102,7 @@ def _responses(answers: Any, status: int, failures: tuple[int, ...]) -> dict[int
     found: dict[int | str, dict[str, Any]] = {
         status: {"description": HTTPStatus(status).phrase, "model": answers, "content": {MEDIA_TYPES[Form.XML]: {}}},
     }
-    for code in sorted({*failures, 500}):
+    for code in sorted({*failures, 500, 503}):
         described = {"description": HTTPStatus(code).phrase, "model": list[ErrorView]}
         found[code] = {**described, "content": {MEDIA_TYPES[Form.XML]: {}}}
     return found

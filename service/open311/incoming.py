@@ -37,7 +37,7 @@ _MOST_ADDRESS_ID = 200
 _HEAD = 32
 _TEXT = {"type": "string"}
 _PROPERTIES: dict[str, Any] = {
-    "service_code": _TEXT,
+    "service_code": {"type": "string", "minLength": 1},
     "jurisdiction_id": _TEXT,
     "api_key": _TEXT,
     "lat": {"type": "number"},

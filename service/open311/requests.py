@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from ...linking.store import open311 as rows
 from ...linking.store.media import media_of
@@ -34,16 +34,28 @@ Sender = Annotated[Principal, allow_key(Scope.REPORTS_WRITE)]
 Reader = Annotated[Principal, allow_key(Scope.REPORTS_READ, Scope.REPORTS_READ_ALL)]
 IdempotencyKey = Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,255}$", description="Any name of this request.")]
 Names = Annotated[str | None, Query(max_length=40_000, pattern=r"^[^\x00]*$")]
+_MOST_PAGE = 1000
 _Empty = BeforeValidator(lambda value: value or None)
 """An empty value is as good as none."""
-When = Annotated[datetime | None, _Empty, Query(description="As 2026-01-31T00:00:00Z.")]
+When = Annotated[
+    datetime | None,
+    _Empty,
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "maxLength": 0}]}),
+    Query(description="As 2026-01-31T00:00:00Z."),
+]
+Size = Annotated[
+    Annotated[int, Field(ge=1, le=_MOST_PAGE)] | None,
+    _Empty,
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MOST_PAGE}, {"type": "string", "maxLength": 0}]}),
+    Query(description="Requests in the answer."),
+]
 Extensions = Annotated[bool, Query(description="Also attributes, tracks, pictures and notes, beside what GeoReport has.")]
 _READS = (400, 403, 404, 429)
 _CLOSED_AND_OPEN = frozenset({status.OPEN, status.CLOSED})
 _BATCH = 200
 _JPEG: dict[int | str, dict[str, Any]] = {
     200: {"description": "The picture.", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
-    **{code: {"model": list[ErrorView], "content": {"text/xml": {}}} for code in _READS},
+    **{code: {"model": list[ErrorView], "content": {"text/xml": {}}} for code in (*_READS, 500, 503)},
 }
 
 
@@ -101,8 +113,8 @@ def list_requests(
     start_date: When = None,
     end_date: When = None,
     wanted: Annotated[Names, Query(alias="status")] = None,
-    page: Annotated[int, Query(ge=1, le=1000)] = 1,
-    page_size: Annotated[int | None, _Empty, Query(ge=1, le=1000)] = None,
+    page: Annotated[int, Query(ge=1, le=_MOST_PAGE)] = 1,
+    page_size: Size = None,
     extensions: Extensions = False,
 ) -> Response:
     """The newest first: those of the last 90 days, or of a span of at most 90 days; at most 1,000 (then `page=2`).

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/reports", tags=["reports"])
 _DELIMITERS = (",", ";", "\t")
 _TOGETHER = 64
 """Rows that are written in one transaction, so that thousands do not wait for the disk one after the other."""
-_BODY = {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}
+_BODY = {"required": True, "content": {"text/csv": {"schema": {"type": "string", "minLength": 1}}}}
 
 
 class RowResult(BaseModel):
