@@ -71,7 +71,7 @@ def _marks(routers: Iterable[APIRouter]) -> Iterator[tuple[tuple[str, str], Allo
     """Who may call, by path and method."""
     for route in (route for router in routers for route in router.routes if isinstance(route, APIRoute)):
         for mark in _allowed(route.dependant):
-            yield from (((route.path_format, method.lower()), mark) for method in route.methods)
+            yield from (((route.path_format, method.lower()), mark) for method in route.methods or ())
 
 
 def _allowed(dependant: Any) -> Iterator[Allow]:

@@ -180,6 +180,30 @@ def test_a_request_is_open_until_the_wall_is_clean_and_the_contacts_are_settled(
         assert [item["type"] for item in whole["notes"]] == ["back_again"]
 
 
+def test_a_request_closes_when_a_person_finds_no_advert_and_opens_when_that_is_taken_back(
+    client: TestClient, settings: ServiceSettings
+) -> None:
+    number = send(client, files=photo(3)).json()[0]["service_request_id"]
+    read_all(settings)
+
+    def following() -> tuple[str, list[str]]:
+        found = client.get(f"{URL}/requests/{number}.json?extensions=true").json()[0]
+        return found["status"], [item["type"] for item in found["notes"]]
+
+    assert following() == ("open", ["checking"])
+    with Store.open(settings.store) as store:
+        from tagtrace.linking.store import reviews
+
+        key = (client.get(f"/v1/reports/{number}").json()["files"][0]["sha256"], 0)
+        said = store.write(lambda session: reviews.record(session, key, reviews.Word.NOT_ADVERT, "a shop sign"), "expert")
+        assert following() == ("closed", ["nothing_found"])
+        store.write(lambda session: reviews.undo(session, said.id), "expert")
+        assert following() == ("open", ["checking"])
+        store.write(lambda session: reviews.record(session, key, reviews.Word.REJECTED, "cannot be followed"), "expert")
+        store.write(lambda session: move(session, key, Track.CLEANUP, Move("ordered"), datetime.now(UTC)), "tests")
+        assert following() == ("open", ["cleanup_ordered"]), "the wall is cleaned all the same"
+
+
 def test_a_site_needs_no_place_and_closes_when_it_is_blocked_or_not_at_all(client: TestClient, settings: ServiceSettings) -> None:
     values = {"service_code": "drug-site", "attribute[web]": "https://t.me/some_sample_kz"}
     number = client.post(f"{URL}/requests.json", data=values).json()[0]["service_request_id"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,9 +13,9 @@ from ...contract import Flag
 from ..life import ResourceState
 from ..sightings import Key
 from .report_tables import ReportContactRow, ReportPhotoRow, TrackRow
-from .reviews import CLOSING, Word, reviews_of
 from .tables import AdvertRow, AnalysisRow, IdentifierRow, PhotoRow, ResourceEventRow, ResourceRow
-from .tracks import Track, tracks_of
+from .tracks import START, Track, tracks_of
+from .verdicts import Word, reviews_of, standing
 
 _MOST_IN = 400
 _NEVER_BLOCKED = frozenset({str(Flag.PROTECTED), str(Flag.UNSURE), str(Flag.OBSOLETE)})
@@ -75,29 +75,23 @@ def _adverts(session: Session, part: Sequence[str], found: dict[str, Standing]) 
     rows = rows.order_by(ReportPhotoRow.report_id, ReportPhotoRow.number, AdvertRow.number)
     listed = [(report_id, (sha256, number), advert) for report_id, sha256, number, advert in session.execute(rows)]
     keys = {key for _, key, _ in listed}
-    none, tracks = _not_adverts(session, keys), tracks_of(session, keys)
+    tracks = tracks_of(session, keys)
+    none = _not_adverts(session, keys, tracks)
     blockable = _blockable(session, {advert for _, _, advert in listed})
     for report_id, key, advert in listed:
         if key in none:
             continue
-        standing = found[report_id]
-        standing.adverts.append(key)
-        standing.tracks += [row for row in tracks[key] if row.track != Track.INVESTIGATION]
+        stands = found[report_id]
+        stands.adverts.append(key)
+        stands.tracks += [row for row in tracks[key] if row.track != Track.INVESTIGATION]
         if advert in blockable:
-            standing.blockable.add(key)
+            stands.blockable.add(key)
 
 
-def _not_adverts(session: Session, keys: set[Key]) -> set[Key]:
-    """The adverts of which the last word that stands is that they are none, or that nothing can be done with them."""
-    words: dict[Key, list[Word]] = {}
-    for review in reviews_of(session, keys):
-        said = words.setdefault(review.key, [])
-        if review.word is Word.UNDONE:
-            if said:
-                said.pop()
-        elif review.word in CLOSING:
-            said.append(review.word)
-    return {key for key, said in words.items() if said and said[-1] in _NO_ADVERT}
+def _not_adverts(session: Session, keys: set[Key], tracks: Mapping[Key, Sequence[TrackRow]]) -> set[Key]:
+    """The adverts that are none by the word that stands, or that nothing can be done with, and whose walls nobody cleans."""
+    cleaned = {key for key in keys for row in tracks[key] if row.track == Track.CLEANUP and row.state != START}
+    return {key for key, review in standing(reviews_of(session, keys)).items() if review.word in _NO_ADVERT} - cleaned
 
 
 def _blockable(session: Session, adverts: set[int]) -> set[int]:
@@ -115,7 +109,7 @@ def _contacts(session: Session, part: Sequence[str], found: dict[str, Standing])
     same = (ResourceRow.kind == ReportContactRow.kind) & (ResourceRow.value == ReportContactRow.value)
     rows = rows.outerjoin(ResourceRow, same).where(ReportContactRow.report_id.in_(part)).order_by(ReportContactRow.number)
     for report_id, state, at in session.execute(rows):
-        standing = found[report_id]
-        standing.named += 1
+        stands = found[report_id]
+        stands.named += 1
         if state is not None and at is not None:
-            standing.contacts.append(ContactStanding(ResourceState(state), at))
+            stands.contacts.append(ContactStanding(ResourceState(state), at))
