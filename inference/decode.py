@@ -25,7 +25,7 @@ from PIL import ImageFile, ImageOps
 
 from ..contract import Failure, FailureCode, Image, Photo
 from .exif import read_position, read_time
-from .unpacking import bytes_to_look, jpeg_scans
+from .unpacking import bytes_to_look, jpeg_scans, tiff_tags
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})
 _KNOWN_BEGINNINGS = {
@@ -77,6 +77,8 @@ class DecodeSettings:
     """JPEGs that go through their picture more often are refused: progressive ones do about 10 times."""
     local_utc_offset_hours: float = 5.0
     """Clock of cameras that tell no offset: all of Kazakhstan has kept UTC+5 since March 2024."""
+    max_tags: int = 500
+    """TIFFs with more tags are refused: scanners write about 20."""
 
 
 class _Refused(Exception):
@@ -214,6 +216,10 @@ def _checked(data: bytes, settings: DecodeSettings) -> tuple[str, ImageFile.Imag
     kind = _format_of(data[:32])
     if kind is None:
         raise _not_readable(data)
+    if kind == "TIFF" and (tags := tiff_tags(data)) > settings.max_tags:
+        raise _Refused(
+            FailureCode.UNSUPPORTED, f"the TIFF has {tags} tags, more than the limit of {settings.max_tags}; save it again"
+        )
     picture = _open(data, kind)
     width, height = picture.size
     if width * height > settings.max_pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from PIL import ImageFile
 
@@ -37,6 +38,14 @@ def jpeg_scans(data: bytes, most: int) -> int:
     start = _first_scan(data)
     few = data.count(_SCAN, start)
     return few if few <= most else _count_scans(data, start)
+
+
+def tiff_tags(data: bytes) -> int:
+    """How many tags the first picture of a TIFF has: scanners write about 20. Each is read, wherever it points to."""
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    large = data[2:4] in (b"+\x00", b"\x00+")
+    at = int.from_bytes(data[8:16] if large else data[4:8], order)
+    return int.from_bytes(data[at : at + (8 if large else 2)], order)
 
 
 def _first_scan(data: bytes) -> int:

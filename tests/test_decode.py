@@ -236,6 +236,17 @@ def test_a_picture_of_endless_scans_is_refused_before_it_is_unpacked() -> None:
     assert photo(WHOLE["progressive"][:2] + comment + WHOLE["progressive"][2:]).width == noisy().width, "nor is a comment"
 
 
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_of_endless_tags_is_refused_before_it_is_opened(big: bool) -> None:
+    whole = encode(PilImage.new("RGB", (64, 64)), "TIFF", big_tiff=big)
+    assert photo(whole).width == 64
+    at = int.from_bytes(whole[8:16] if big else whole[4:8], "little")
+    assert (
+        failure(whole[:at] + (60_000).to_bytes(8 if big else 2, "little") + whole[at + (8 if big else 2) :])
+        is FailureCode.UNSUPPORTED
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "per_pixel"),
     [

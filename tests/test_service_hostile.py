@@ -1,0 +1,45 @@
+"""Uploads that mean harm: each is refused with an answer that says why; all at once, others are served and memory is bounded."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tagtrace.training.hostile import Attack, attacks
+
+if "service_helpers" not in sys.modules:
+    _spec = importlib.util.spec_from_file_location("service_helpers", Path(__file__).with_name("service_helpers.py"))
+    assert _spec is not None and _spec.loader is not None
+    sys.modules["service_helpers"] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["service_helpers"])
+helpers: Any = sys.modules["service_helpers"]
+ATTACKS = attacks()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hostile")
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path) -> Iterator[TestClient]:
+    (folder / "inside").mkdir()
+    with helpers.client_of(helpers.make_settings(folder / "inside")) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_each_is_answered_rightly(client: TestClient, folder: Path, name: str) -> None:
+    attack: Attack = ATTACKS[name]
+    answer = client.post(attack.path, content=attack.body, headers={"Content-Type": attack.kind, **(attack.headers or {})})
+    assert answer.status_code in attack.right, answer.text[:300]
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["detail"]
+    assert [path.name for path in folder.iterdir()] == ["inside"], "nothing lies outside of the service's own folder"
