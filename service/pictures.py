@@ -34,7 +34,7 @@ _PLATES = (
     r"(0[1-9])(KG)?\d{3}[A-Z]{3}",  # Kyrgyzstan
     r"\d{2}[A-Z]\d{3}[A-Z]{2}|\d{5}[A-Z]{3}",  # Uzbekistan
 )
-_PLATE = re.compile("|".join(f"({pattern})(KZ|RUS|KG|UZ)?" for pattern in _PLATES))
+_PLATE = re.compile("(KZ|KG|UZ)?(" + "|".join(f"({pattern})" for pattern in _PLATES) + ")(KZ|RUS|KG|UZ)?")
 _LIKE_DIGITS = str.maketrans("OISBZ", "01582")
 _LIKE_LETTERS = str.maketrans("015826", "OISBZG")
 
@@ -153,11 +153,20 @@ def is_plate(text: str) -> bool:
 
 
 def _swapped(plain: str) -> list[str]:
-    """The text with look-alikes as digits where a plate of Kazakhstan has digits, and as letters where it has letters."""
+    """The text with look-alikes as digits where plates of Kazakhstan or Russia have digits, and as letters elsewhere."""
     return [
         plain[:3].translate(_LIKE_DIGITS) + plain[3:-2].translate(_LIKE_LETTERS) + plain[-2:].translate(_LIKE_DIGITS),
         plain[:1].translate(_LIKE_LETTERS) + plain[1:4].translate(_LIKE_DIGITS) + plain[4:].translate(_LIKE_LETTERS),
+        plain[:1].translate(_LIKE_LETTERS)
+        + plain[1:4].translate(_LIKE_DIGITS)
+        + plain[4:6].translate(_LIKE_LETTERS)
+        + plain[6:].translate(_LIKE_DIGITS),
     ]
+
+
+def find(pixels: Image) -> tuple[list[Box], list[Quad]]:
+    """The faces and the number plates in a picture."""
+    return _remembered(pixels, "")
 
 
 def _remembered(pixels: Image, sha256: str) -> _Found:

@@ -15,9 +15,11 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from tagtrace.contract import Advert, Line, Reading
 from tagtrace.linking.store import decisions, resources
 from tagtrace.linking.store.reviews import Word, reviews_of
 from tagtrace.service.access import Role
+from tagtrace.service.desk import pictures
 
 _spec = importlib.util.spec_from_file_location("tagtrace_tests_desk_samples", Path(__file__).with_name("desk_samples.py"))
 assert _spec is not None and _spec.loader is not None
@@ -213,6 +215,18 @@ def test_pictures_are_derivatives_without_metadata(running: Running) -> None:
     assert running.expert.get(f"/desk/adverts/{name}/lines/9.jpg").status_code == 404
     side = running.expert.get(f"/desk/adverts/{name}/beside/{running.names[1]}/1.jpg")
     assert Image.open(io.BytesIO(side.content)).width > 100
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_an_advert_is_shown_the_way_it_is_read(turns: int) -> None:
+    """A poster that is higher than wide, its lines from left to right: whichever corner its quad begins with."""
+    corners = [(0.0, 0.0), (100.0, 0.0), (100.0, 300.0), (0.0, 300.0)]
+    quad = tuple(corners[(turns + n) % 4] for n in range(4))
+    lines = tuple(
+        Line(((5.0, y), (95.0, y + 2), (95.0, y + 22), (5.0, y + 20)), 0.9, Reading("@tulpar_kz1", 0.9)) for y in (10.0, 60.0)
+    )
+    assert pictures.turned(Advert(quad, lines)) == tuple(corners)  # type: ignore[arg-type]
+    assert pictures.turned(Advert(quad)) == quad  # type: ignore[arg-type]
 
 
 def test_a_photo_that_is_not_kept_is_said_to_be_so(running: Running, tmp_path: Path) -> None:

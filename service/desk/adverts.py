@@ -91,7 +91,7 @@ def _crop(desk: Desk, name: str, side: int) -> Response:
         analysis = latest_analysis(session, key[0])
     if analysis is None or key[1] >= len(analysis.adverts):
         raise ProblemError(404, "There is no such advert.")
-    return _picture(desk, lambda: pictures.crop(desk.state, key[0], analysis.adverts[key[1]].quad, side))
+    return _picture(desk, lambda: pictures.crop(desk.state, key[0], pictures.turned(analysis.adverts[key[1]]), side))
 
 
 def _picture(desk: Desk, make: Callable[[], bytes]) -> Response:

@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...contract import Failure, Image, Quad
+from ...contract import Advert, Failure, Image, Quad
 from ...inference.decode import DecodeSettings, decode
 from ...linking.store.loading import latest_analysis
 from ...models import geometry
@@ -105,6 +105,19 @@ def crop(state: ServiceState, sha256: str, quad: Quad, side: int = SETTINGS.crop
     """The advert at ``quad``, made straight, with some wall around it."""
     wider = geometry.expand(quad, SETTINGS.margin * geometry.size(quad)[1])
     return shown.jpeg(_straight(_photos().get(state, sha256), wider, side, side))
+
+
+def turned(advert: Advert) -> Quad:
+    """The quad of an advert from the corner where its text begins: a poster that is higher than wide would lie on its side."""
+    corners = geometry.points_of(advert.quad)
+    along = np.zeros(2)
+    for one in advert.lines:
+        points = geometry.points_of(one.quad)
+        along += points[1] - points[0]
+    edges = np.roll(corners, -1, axis=0) - corners
+    first = int((edges @ along / np.maximum(np.linalg.norm(edges, axis=1), 1e-9)).argmax()) if np.any(along) else 0
+    a, b, c, d = (advert.quad[(first + n) % 4] for n in range(4))
+    return a, b, c, d
 
 
 def line(state: ServiceState, sha256: str, quad: Quad) -> bytes:
