@@ -41,6 +41,8 @@ COMMANDS: dict[str, Lazy] = {
     "extract": Lazy("inference.commands", "extract", "Extract the identifiers from text."),
     "models list": Lazy("models.commands", "list_models", "List the models with their task, licence, size and checksum."),
     "models verify": Lazy("models.commands", "verify_models", "Check every model file against its checksum."),
+    "models card": Lazy("models.commands", "show_card", "Show the card of a model."),
+    "models rollback": Lazy("models.commands", "rollback", "Use the model again that the last promotion replaced."),
     "db upgrade": Lazy("linking.commands_store", "upgrade", "Set up a store, or bring it to the newest schema.", "postgres"),
     "db check": Lazy("linking.commands_store", "check", "Check a store: schema, references, audit chain, rows.", "postgres"),
     "shops import": Lazy("linking.commands_store", "import_shops", "Take a shop list into the store.", "postgres"),
@@ -79,6 +81,11 @@ COMMANDS: dict[str, Lazy] = {
     "export easyocr": Lazy(
         "training.commands_export", "easyocr", "Write the recogniser in the form that EasyOCR loads.", "train"
     ),
+    "export onnx": Lazy("training.commands_export", "onnx", "Write trained weights as ONNX.", "train"),
+    "export openvino": Lazy("training.commands_export", "openvino", "Write a model in OpenVINO's own form.", "openvino"),
+    "export int8": Lazy("training.commands_export", "int8", "Write the INT8 form of a model.", "train"),
+    "compare": Lazy("training.commands_compare", "compare", "Compare two models on the same photos.", "train"),
+    "promote": Lazy("training.commands_promote", "promote", "Put a model into use, if it keeps every limit.", "train"),
     "evaluate": Lazy("training.commands_evaluate", "evaluate", "Measure results against a truth file, slice by slice."),
     "evaluate-together": Lazy(
         "training.commands_together", "evaluate_together", "Measure what reading several photos of an advert together gains."
@@ -122,7 +129,7 @@ COMMANDS: dict[str, Lazy] = {
 
 GROUPS = {
     "dataset": "Data sets: check, count, convert, divide, merge; corrections to labels; what to label next.",
-    "models": "The model files: list them, verify them.",
+    "models": "The model files: list them, verify them, read their cards, go back to an earlier one.",
     "db": "The store: set it up, check it.",
     "shops": "The shops in the store: lists in and out, merge, split, propose.",
     "resources": "The resources in the store, and their way from a wall to a block.",
@@ -143,6 +150,7 @@ EXIT_CODES = {
     ExitCode.USAGE: "wrong use, nothing done",
     ExitCode.NOTHING_SCORED: "no photo could be scored",
     ExitCode.BROKEN_INSTALLATION: "a model or library is missing or damaged",
+    ExitCode.REFUSED: "a model was not promoted: a limit is not kept",
     ExitCode.INTERRUPTED: "interrupted, what was finished is kept",
 }
 

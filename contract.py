@@ -123,6 +123,8 @@ class ExitCode(IntEnum):
     """No photo gave a result: none was found, every one failed, or the results could not be written."""
     BROKEN_INSTALLATION = 4
     """A model file or library that the command needs is missing or damaged."""
+    REFUSED = 5
+    """A model was not promoted: it fails a limit of the gate, which is named."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C: what was finished is kept."""
 

@@ -1,4 +1,4 @@
-"""The commands ``tagtrace models list`` and ``tagtrace models verify``."""
+"""The commands ``tagtrace models list``, ``verify``, ``card`` and ``rollback``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..contract import ExitCode, TagtraceError
-from .registry import ModelFile, Registry, load_registry, verify
+from .registry import ModelFile, Registry, Task, default_folder, load_registry, resolve, verify
 
 _FOLDER_HELP = "Folder with weights.toml, weights/ and cards/ (default: $TAGTRACE_MODELS, else the installed one)."
 Folder = Annotated[Path | None, typer.Option("--folder", help=_FOLDER_HELP, show_default=False)]
@@ -25,7 +25,8 @@ def list_models(
     """
     registry = load_registry(folder)
     if as_json:
-        typer.echo(json.dumps([_record(model) for model in registry.models], ensure_ascii=False, indent=2))
+        records = [{**_record(model), "in_use": _in_use(model, registry)} for model in registry.models]
+        typer.echo(json.dumps(records, ensure_ascii=False, indent=2))
         return
     if not registry.models:
         typer.echo(f"{registry.path}: no models yet")
@@ -33,10 +34,12 @@ def list_models(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "task", "file", "MB", "SHA-256", "licence", "card")
+    table = Table("name", "task", "in use", "file", "MB", "SHA-256", "licence", "card")
     for model in registry.models:
         card = model.card.name if model.card else ""
-        table.add_row(model.name, model.task, model.path.name, _megabytes(model), model.sha256[:16] + "…", model.licence, card)
+        used = "yes" if _in_use(model, registry) else ""
+        sha256 = model.sha256[:16] + "…"
+        table.add_row(model.name, model.task, used, model.path.name, _megabytes(model), sha256, model.licence, card)
     Console().print(table)
 
 
@@ -54,6 +57,38 @@ def verify_models(folder: Folder = None) -> ExitCode:
         return ExitCode.BROKEN_INSTALLATION
     typer.echo(f"{len(registry.models) - len(broken)} of {len(registry.models)} models are as registered")
     return ExitCode.BROKEN_INSTALLATION if broken else ExitCode.OK
+
+
+def show_card(
+    name: Annotated[str, typer.Argument(help="Name of a model, or its task for the one in use.", show_default=False)],
+    folder: Folder = None,
+) -> None:
+    """Show the card of a model: what it was made from, what it measures, what it gets wrong.
+
+    Example: tagtrace models card tagtrace-recogniser-3
+    """
+    model = resolve(name, folder=folder)
+    if model.card is None or not model.card.is_file():
+        raise TagtraceError(f"the model {model.name} has no card; write one and name it in its entry")
+    typer.echo(model.card.read_text(encoding="utf-8"), nl=False)
+
+
+def rollback(
+    task: Annotated[Task, typer.Argument(help="Which model: detector or recogniser.", show_default=False)],
+    folder: Folder = None,
+) -> None:
+    """Use the model again that the last promotion replaced. Nothing is deleted: promote the newer one again when it is mended.
+
+    Example: tagtrace models rollback recogniser
+    """
+    from .library import roll_back
+
+    before, now = roll_back(folder or default_folder(), task)
+    typer.echo(f"{now} is in use again, and {before} is kept")
+
+
+def _in_use(model: ModelFile, registry: Registry) -> bool:
+    return model.name == next(other.name for other in registry.models if other.task == model.task)
 
 
 def _problem(model: ModelFile, registry: Registry) -> str:

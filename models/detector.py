@@ -128,6 +128,11 @@ class OnnxDetector:
         """Name and SHA-256 of the weights."""
         return self._info
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the network tells apart, in the order of its outputs."""
+        return self._classes
+
     def detect(self, images: Sequence[Image]) -> list[list[Region]]:
         """One list of regions per picture, most confident first; quads are clockwise, the first side along the long axis."""
         return [self._detect(image) for image in images]

@@ -145,11 +145,17 @@ def resolve(wanted: Task | str, *, task: Task | None = None, folder: Path | None
 
 
 def from_file(path: Path, task: Task | None = None) -> ModelFile:
-    """A model file outside any registry. Its entry is read from the file of the same name with the ending ``.toml`` where there
-    is one (then its checksum counts); else the name is the file's and the checksum is taken from the file."""
+    """A model by its file. Its entry is read from the file of the same name with the ending ``.toml`` where there is one, or from
+    the ``weights.toml`` of the folder of models that it lies in (then its checksum counts); else the name is the file's and the
+    checksum is taken from the file."""
     entry = path.with_suffix(".toml")
     if entry.is_file():
         return _parse(_read_toml(entry), str(entry), path.parent, path.parent)
+    if path.parent.name == "weights" and (path.parent.parent / REGISTRY_NAME).is_file():
+        listed = load_registry(path.parent.parent).models
+        known = next((model for model in listed if model.path == path and task in (None, model.task)), None)
+        if known is not None:
+            return known
     if task is None:
         raise TagtraceError(f"{path}: cannot tell what this model does; put its entry beside it as {entry.name}, or say the task")
     return ModelFile(name=path.stem, task=task, path=path, sha256=sha256_of(path))

@@ -22,9 +22,13 @@ class Runtime(StrEnum):
     """What runs the networks."""
 
     AUTO = "auto"
-    """OpenVINO where it is installed, else onnxruntime."""
+    """OpenVINO where it is installed, else onnxruntime; INT8 networks always with onnxruntime."""
     ONNXRUNTIME = "onnxruntime"
     OPENVINO = "openvino"
+
+
+_INT8_MARK = b"DequantizeLinear"
+"""An operator that stands by this name in the file of every INT8 network."""
 
 
 class Network(Protocol):
@@ -56,6 +60,11 @@ def load_network(model: Path, threads: int = 0, runtime: Runtime = Runtime.AUTO)
     except OSError as error:
         raise BrokenInstallationError(f"{model}: cannot be loaded as an ONNX model ({error})") from error
     digest = hashlib.sha256(content).hexdigest()
+    if _INT8_MARK in content:
+        # OpenVINO 2026.4 gives wrong numbers for them when the width is free: a detector found nearly nothing
+        if runtime == Runtime.OPENVINO:
+            raise BrokenInstallationError(f"{model}: is an INT8 network, which OpenVINO runs wrongly; choose onnxruntime")
+        return _OnnxRuntime(model, content, threads), digest
     if runtime == Runtime.OPENVINO or (runtime == Runtime.AUTO and _has_openvino()):
         return _OpenVino(model, content, threads), digest
     return _OnnxRuntime(model, content, threads), digest

@@ -74,7 +74,8 @@ def _own_reader(settings: ScoreSettings, threads: int) -> tuple[LineReader, dict
     from ..models.recogniser import OnnxRecogniser, ReadSettings
     from ..models.registry import Task, resolve
 
-    seen, read = resolve(Task.DETECTOR), resolve(Task.RECOGNISER)
+    seen = resolve(settings.detector or Task.DETECTOR, task=Task.DETECTOR)
+    read = resolve(settings.recogniser or Task.RECOGNISER, task=Task.RECOGNISER)
     # What was found in training belongs to the weights, and counts more than the defaults.
     detection = replace(_adjusted(DetectionSettings(), seen.settings), threads=threads)
     reading = replace(_adjusted(ReadSettings(), read.settings), threads=threads)

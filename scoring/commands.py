@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _READER_HELP = "tagtrace, easyocr, rapidocr, faster-paddle, tesseract, or your own as module:function."
 _FORMAT_HELP = "Comma list of predictions, results, identifiers, adverts, clusters, geojson, annotated, report."
 _SHOPS_HELP = "CSV of known shops: shop_id, shop_name, kind, value, first_seen, status."
+_MODEL_HELP = "Name of a registered model, or a model file, in place of the one in use; for the reader tagtrace."
 _MOST_FAILURES = 20
 
 
@@ -46,6 +47,8 @@ def score(
         ),
     ] = None,
     reader: Annotated[str, typer.Option(help=_READER_HELP)] = "tagtrace",
+    detector: Annotated[str, typer.Option(help=_MODEL_HELP, show_default=False)] = "",
+    recogniser: Annotated[str, typer.Option(help=_MODEL_HELP, show_default=False)] = "",
     formats: Annotated[str, typer.Option("--format", help=_FORMAT_HELP, show_default="all of them")] = "",
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per processor core.")] = 0,
     device: Annotated[str, typer.Option(help="Where the models run: cpu.")] = "cpu",
@@ -60,6 +63,7 @@ def score(
     """
     from rich.console import Console
 
+    from .build import OWN_READER
     from .progress import progress_view
     from .run import Interrupted, ScoreRequest, score_photos
     from .settings import ScoreSettings
@@ -67,7 +71,9 @@ def score(
 
     if not photos and manifest is None:
         raise TagtraceError("nothing to score: name photos, folders, or a manifest with --manifest")
-    settings = ScoreSettings(reader=reader)
+    if (detector or recogniser) and reader != OWN_READER:
+        raise TagtraceError(f"--detector and --recogniser are for the reader {OWN_READER}; {reader} brings its own models")
+    settings = ScoreSettings(reader=reader, detector=detector, recogniser=recogniser)
     request = ScoreRequest(
         photos=tuple(photos or ()),
         out=out,

@@ -46,6 +46,10 @@ class ScoreSettings:
     """Everything that decides what a run finds."""
 
     reader: str = "tagtrace"
+    detector: str = ""
+    """A detector in the registry, or a model file; empty: the first one. For the reader ``tagtrace``."""
+    recogniser: str = ""
+    """A recogniser in the registry, or a model file; empty: the first one. For the reader ``tagtrace``."""
     decode: DecodeSettings = field(default_factory=DecodeSettings)
     lines: ReaderSettings = field(default_factory=ReaderSettings)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
@@ -55,9 +59,10 @@ class ScoreSettings:
     run: RunSettings = field(default_factory=RunSettings)
 
     def to_json(self) -> dict[str, object]:
-        """The settings that decide results, as they stand in every record; those of ``run`` do not."""
+        """The settings that decide results, as they stand in every record: not those of ``run``, and models are named apart."""
         parts = asdict(self)
-        del parts["run"]
+        for name in ("run", "detector", "recogniser"):
+            del parts[name]
         return parts
 
 

@@ -20,6 +20,7 @@ from ..linking.explain import LinkSettings
 from ..models import registry
 from ..models.recogniser import OnnxRecogniser, ReadSettings
 from .calibration_data import Case, DrawSettings, ReadLine, draw_register, link_lines, make_crops, read_crops
+from .runs import TrackingSettings, begin_run
 
 BINS = 10
 LEAST_IN_BIN = 25
@@ -44,6 +45,7 @@ class CalibrationSettings:
     """Pull of a fitted curve towards leaving the log-odds as they are: as much as about so many links would pull."""
     weights: tuple[float, ...] = (0.2, 0.35, 0.5, 1.0)
     """Values of ``LinkSettings.reading_weight`` that are compared; the fit itself uses the one in force."""
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,10 @@ def reliability(name: str, cases: Sequence[Case], calibration: Calibration | Non
 
 def calibrate(out: Path, settings: CalibrationSettings, report: Callable[[str], None] = lambda message: None) -> Fitted:
     """Fit on the shops of one split, measure on those of another, and write ``link_calibration.toml``, ``linking.md`` and
-    ``reliability.png`` to ``out``. Crops made in an earlier run there are used again.
+    ``reliability.png`` to ``out``, with the record of the run (see ``runs``). Crops made in an earlier run there are used again.
     """
     model = registry.resolve(settings.model or registry.Task.RECOGNISER, task=registry.Task.RECOGNISER)
+    record = begin_run(out, "calibration", settings, [model.path], settings.tracking)
     recogniser = OnnxRecogniser(model.path, ReadSettings(threads=settings.threads), model.info)
     links = LinkSettings()
     lines = {}
@@ -150,6 +153,8 @@ def calibrate(out: Path, settings: CalibrationSettings, report: Callable[[str], 
         len(cases[FIT_SPLIT]),
     )
     _write(out, result, settings, model.name)
+    whole = result.held_out
+    record.finish({"links": whole.links, "ece": whole.ece, "brier": whole.brier, "log_loss": whole.log_loss})
     return result
 
 
