@@ -53,6 +53,8 @@ CHECKED = (
 )
 """What the description promises. That wrong values are refused, and by whom, other tests see to: a description cannot say that a
 cursor is one of this list, or that bytes are a photo."""
+PATIENCE_S = 120.0
+"""A busy machine is no fault of the service."""
 OTHERS = 3
 """People whom requests may change, so that those who call stay as they are."""
 
@@ -62,7 +64,8 @@ class Server:
 
     def __init__(self, url: str, store: Store) -> None:
         self.url, self.store = url, store
-        self.schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+        self.schema = schemathesis.openapi.from_dict(httpx.get(f"{url}/openapi.json", timeout=PATIENCE_S).json())
+        self.call = {"base_url": url, "timeout": PATIENCE_S}
         self.known: dict[str, list[Any]] = {}
 
     def nobody(self) -> dict[str, str]:
@@ -78,8 +81,10 @@ class Server:
 
         def headers() -> dict[str, str]:
             # A request may have ended the session.
-            if not held or httpx.get(f"{self.url}/v1/session", headers=held).status_code != 200:
-                answer = httpx.post(f"{self.url}/v1/session", json={"login": login, "password": desks.PASSWORD})
+            if not held or httpx.get(f"{self.url}/v1/session", headers=held, timeout=PATIENCE_S).status_code != 200:
+                answer = httpx.post(
+                    f"{self.url}/v1/session", json={"login": login, "password": desks.PASSWORD}, timeout=PATIENCE_S
+                )
                 assert answer.status_code == 200, answer.text
                 name, value = next(iter(answer.cookies.items()))
                 held.update({"Cookie": f"{name}={value}", "X-CSRF-Token": answer.json()["csrf_token"]})
@@ -125,7 +130,13 @@ def fill(server: Server, settings: Any) -> dict[str, list[Any]]:
     for n in range(OTHERS):
         people.add(store, f"other{n}", "", frozenset({Role.INTAKE}), desks.PASSWORD)
     headers = server.key(*Scope)()
-    sent = httpx.post(f"{server.url}/v1/reports", headers=headers, files={"photo": helpers.picture(1)}, data={"text": "a wall"})
+    sent = httpx.post(
+        f"{server.url}/v1/reports",
+        headers=headers,
+        files={"photo": helpers.picture(1)},
+        data={"text": "a wall"},
+        timeout=PATIENCE_S,
+    )
     report = sent.json()["id"]
     desk = desks.Desk(None, store, settings, [])
     photo, number = desks.see(desk, "sample_000001x", report_id=report)
@@ -142,7 +153,7 @@ def fill(server: Server, settings: Any) -> dict[str, list[Any]]:
 
     numbers = store.write(more, "tests")
     key = f"{photo}-{number}"
-    cluster = httpx.get(f"{server.url}/v1/clusters", headers=headers).json()["items"][0]["id"]
+    cluster = httpx.get(f"{server.url}/v1/clusters", headers=headers, timeout=PATIENCE_S).json()["items"][0]["id"]
     return {
         "key": [key],
         "advert": [key],
@@ -183,7 +194,7 @@ def check(server: Server, operation: Any, mode: GenerationMode, callers: list[di
         own = dict(case.headers or {})
         for headers in callers:
             case.headers = {name: value for name, value in own.items() if name not in headers}
-            case.call_and_validate(headers=headers, checks=checks)
+            case.call_and_validate(headers=headers, checks=checks, **server.call)
             count += 1
 
     try:
@@ -235,7 +246,7 @@ def test_one_request_after_the_other(server: Server) -> None:
 
     class Workflow(server.schema.as_state_machine()):  # type: ignore[misc]
         def get_call_kwargs(self, case: Any) -> dict[str, Any]:
-            return {"headers": headers}
+            return {"headers": headers, **server.call}
 
         def validate_response(self, response: Any, case: Any, **_: Any) -> None:
             case.validate_response(response, checks=checks)
