@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from contextlib import ExitStack
 
@@ -10,6 +11,7 @@ import uvicorn
 from ..linking.store import Store
 from . import logs
 from .app import create_app
+from .heap import bound_heap
 from .jobs.supervisor import Supervisor
 from .settings import ServiceSettings, load_settings
 from .slow import protocol
@@ -22,11 +24,15 @@ STOP_S = 20
 def serve(settings: ServiceSettings | None = None) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     chosen = settings or load_settings()
+    bound_heap()
     server = uvicorn.Server(server_config(chosen))
     with ExitStack() as opened:
         store = opened.enter_context(Store.open(chosen.store, durable=True))
         opened.enter_context(Supervisor(chosen, chosen.workers))
         opened.enter_context(Deliverer(chosen, store))
+        # What is there by now stays: looking through it again and again for garbage stops all threads.
+        gc.collect()
+        gc.freeze()
         server.run()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from tagtrace.training.benchmark_service_hostile import hostile
 from tagtrace.training.hostile import Attack, attacks
 
 if "service_helpers" not in sys.modules:
@@ -43,3 +44,16 @@ def test_each_is_answered_rightly(client: TestClient, folder: Path, name: str) -
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["detail"]
     assert [path.name for path in folder.iterdir()] == ["inside"], "nothing lies outside of the service's own folder"
+
+
+MOST_MB = 1_000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_all_at_once_memory_is_bounded_and_others_are_served(tmp_path: Path) -> None:
+    found: dict[str, Any] = hostile(tmp_path, 30)
+    assert found["wrong"] == {}
+    assert found["memory_peak_mb"] <= MOST_MB
+    assert found["honest"] >= 20 and found["honest_refused"] == 0
+    assert found["slow_clients_sent_away"] == found["slow_clients"]

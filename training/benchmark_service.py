@@ -3,6 +3,7 @@
 - ``load``: how fast reports are acknowledged to many clients at once.
 - ``kills``: whether reports are lost or read twice when service and workers are killed again and again.
 - ``memory`` (``benchmark_service_memory``): whether processes grow with the number of photos read.
+- ``hostile`` (``benchmark_service_hostile``): memory and honest clients while everything hostile comes at once.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Server:
     key: str = ""
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    """Further settings of the service, by their names without ``TAGTRACE_``."""
 
     def prepare(self) -> None:
         """Make the store and a key."""
@@ -63,7 +66,7 @@ class Server:
         own = {"STORE": self.folder / "store.db", "PHOTOS": self.folder / "photos", "ENVIRONMENT": "development"}
         own |= {"PORT": self.port, "WORKERS": self.workers, "READER": self.reader, "KEY_RATE_PER_MINUTE": 1e9, "KEY_BURST": 10**9}
         own |= {"LEASE_S": 3, "JOB_BACKOFF_S": 0.1, "JOB_ATTEMPTS": 30, "WORKER_JOBS": 10**9, "LOG_LEVEL": "WARNING"}
-        own |= {"LEAST_FREE_BYTES": 0, "MAX_WAITING_JOBS": 10**9}
+        own |= {"LEAST_FREE_BYTES": 0, "MAX_WAITING_JOBS": 10**9, **self.settings}
         self.environment = kept | {f"TAGTRACE_{name}": str(value) for name, value in own.items()}
         self._command("db", "upgrade", "--store", str(own["STORE"]))
         scopes = [word for scope in ("reports:write", "reports:read") for word in ("--scope", scope)]
@@ -137,9 +140,9 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, workers: int, reader: str) -> Iterator[Server]:
+def serving(folder: Path, workers: int, reader: str, settings: dict[str, str] | None = None) -> Iterator[Server]:
     """A running service, stopped at the end."""
-    server = Server(folder / uuid.uuid4().hex[:8], workers, reader)
+    server = Server(folder / uuid.uuid4().hex[:8], workers, reader, settings=settings or {})
     server.prepare()
     server.start()
     try:

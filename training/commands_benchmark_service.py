@@ -12,7 +12,7 @@ from ..contract import TagtraceError
 
 
 def service(
-    measure: Annotated[str, typer.Argument(help="load, kills or memory.")],
+    measure: Annotated[str, typer.Argument(help="load, kills, memory or hostile.")],
     out: Annotated[Path, typer.Option(help="Folder for stores, photos and logs of the trial.")] = Path("runs/service"),
     clients: Annotated[int, typer.Option(help="load: clients that send at once.")] = 50,
     reports: Annotated[int, typer.Option(help="load, kills: reports sent.")] = 1000,
@@ -23,11 +23,12 @@ def service(
     first: Annotated[int, typer.Option(help="memory: photos before the first look.")] = 500,
     analyses: Annotated[int, typer.Option(help="memory: photos before the second look.")] = 5000,
     real: Annotated[bool, typer.Option(help="kills, memory: read with the real models.")] = False,
+    seconds: Annotated[float, typer.Option(help="hostile: how long the service is attacked.")] = 30.0,
     photos: Annotated[
         list[Path] | None, typer.Option(help="memory: folder of JPEGs to send again and again; can be given several times.")
     ] = None,
 ) -> None:
-    """Measure the service as it runs: acknowledgement under load, kill -9 again and again, growth of memory.
+    """Measure the service as it runs: acknowledgement under load, kill -9 again and again, growth of memory, hostile uploads.
 
     Example: tagtrace benchmark service load --clients 50 --reports 2000
     """
@@ -42,8 +43,12 @@ def service(
         from .benchmark_service_memory import memory
 
         found = memory(out, first, analyses, reader, _photos(photos or []), lambda look: typer.echo(json.dumps(look), err=True))
+    elif measure == "hostile":
+        from .benchmark_service_hostile import hostile
+
+        found = hostile(out, seconds)
     else:
-        raise TagtraceError(f"there is no measure {measure}; choose from: load, kills, memory")
+        raise TagtraceError(f"there is no measure {measure}; choose from: load, kills, memory, hostile")
     typer.echo(json.dumps(found, indent=2))
 
 

@@ -24,6 +24,7 @@ from ...linking.store.reports import ReportState
 from ...scoring.build import build_engine
 from ...scoring.worker import limit_threads
 from .. import logs
+from ..heap import bound_heap
 from ..settings import ServiceSettings
 from .fetching import Postponed
 from .reading import LostLease, ReportReader, score_settings
@@ -127,6 +128,7 @@ def work(settings: ServiceSettings, threads: int = 0, parent: int | None = None)
     # Ctrl-C goes to the whole group of processes; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(settings.log_level, pretty=settings.development)
+    bound_heap()
     limit_threads(threads)
     with Store.open(settings.store, durable=True) as store:
         engine = build_engine(score_settings(settings), threads=threads)

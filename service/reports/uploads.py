@@ -60,11 +60,15 @@ async def read_form(request: Request, settings: ServiceSettings) -> FormData:
 def weigh_photo(data: bytes, name: str, settings: ServiceSettings) -> Inspected:
     """What a photo is and takes to unpack. Refuses, as ``check_photo``, what can be refused without unpacking it."""
     if len(data) > settings.max_photo_bytes:
-        raise ProblemError(413, f"{name}: is larger than {settings.max_photo_bytes} bytes; scale it down.", "photo-too-large")
+        raise _too_large(name, settings)
     found = _accepted(weigh(data, name, DecodeSettings(max_pixels=settings.max_pixels)))
     if found.bytes_to_look > settings.check_bytes:
         raise ProblemError(413, f"{name}: takes too much memory to unpack; scale it down, or send a JPEG.", "photo-too-large")
     return found
+
+
+def _too_large(name: str, settings: ServiceSettings) -> ProblemError:
+    return ProblemError(413, f"{name}: is larger than {settings.max_photo_bytes} bytes; scale it down.", "photo-too-large")
 
 
 def check_photo(data: bytes, name: str, settings: ServiceSettings) -> None:
@@ -130,11 +134,15 @@ async def take_files(
 
 async def _pass(upload: UploadFile, name: str, files: PhotoFiles, settings: ServiceSettings, gate: Gate) -> NewFile:
     """Take one photo in: most are cheap to look at; the others have to wait for memory."""
-    async with gate.cheap:
+    size = upload.size or 0
+    if size > settings.max_photo_bytes:
+        raise _too_large(name, settings)
+    # A large file is not even read before there is memory for it.
+    async with gate.cheap if size <= settings.cheap_bytes else gate.memory(size):
         taken = await run_in_threadpool(_take_photo, upload, name, files, settings, settings.cheap_bytes)
     if isinstance(taken, NewFile):
         return taken
-    async with gate.memory(taken + (upload.size or 0)):
+    async with gate.memory(taken + size):
         taken = await run_in_threadpool(_take_photo, upload, name, files, settings, settings.check_bytes)
     assert isinstance(taken, NewFile)
     return taken
