@@ -209,7 +209,8 @@ class _Facts:
             yield Fact(review.at, places.get(key[0]) or frozenset({""}), quality=quality_of(review))
 
     def _places_of_photos(self, photos: Collection[str]) -> dict[str, frozenset[str]]:
-        wanted, found = sorted(photos), {}
+        wanted = sorted(photos)
+        found: dict[str, frozenset[str]] = {}
         for start in range(0, len(wanted), _MOST_IN):
             rows = select(PhotoRow.sha256, PhotoRow.lat, PhotoRow.lon)
             rows = rows.where(PhotoRow.sha256.in_(wanted[start : start + _MOST_IN]))

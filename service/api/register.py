@@ -60,7 +60,7 @@ def list_adverts(
     kind: IdentifierKind | None = None,
     value: Annotated[str | None, Query(max_length=2000, pattern=r"^[^\x00]*$")] = None,
     outcome: Outcome | None = None,
-    reviewed: Annotated[bool | None, Query(description="Whether a person has said something of it.")] = None,
+    reviewed: Annotated[bool | None, Query(description="Whether a decision of a person stands on it.")] = None,
     since: _Since = None,
     until: _Since = None,
     box: _Box = None,
