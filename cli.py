@@ -60,6 +60,13 @@ COMMANDS: dict[str, Lazy] = {
     "dataset split": Lazy("datasets.commands_sets", "split", "Divide a data set so that no advert leaks.", "train"),
     "dataset merge": Lazy("datasets.commands_sets", "merge", "Merge data sets, with provenance and manifest.", "train"),
     "dataset dedup": Lazy("datasets.commands_sets", "dedup", "Find photos that are there twice.", "train"),
+    "dataset gap": Lazy("training.commands_dataset", "gap", "Measure how far two data sets are apart, and in what.", "train"),
+    "dataset convert": Lazy("training.commands_dataset", "convert", "Convert a data set to another annotation format.", "train"),
+    "dataset suspicious": Lazy("training.commands_dataset", "suspicious", "Rank labels that are probably wrong.", "train"),
+    "dataset from-store": Lazy(
+        "training.commands_dataset", "from_store", "Make labels from decisions of the review desk.", "train"
+    ),
+    "dataset pick": Lazy("training.commands_dataset", "pick", "Pick the photos to label next, each with its reason.", "train"),
     "synth": Lazy("datasets.commands", "synth", "Write synthetic photos of adverts on walls, with truth.", "train"),
     "textures": Lazy("datasets.commands", "textures", "Unpack wall textures of Debian packages, as backgrounds for synth."),
     "train detector": Lazy("training.commands_detector", "detector", "Train the detector of lines and codes.", "train"),

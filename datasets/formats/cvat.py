@@ -197,7 +197,7 @@ def _box(values: Mapping[str, str]) -> np.ndarray[Any, np.dtype[np.float64]]:
     flat = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
     middle = flat.mean(axis=0)
     spin = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
-    return (flat - middle) @ spin + middle
+    return np.asarray((flat - middle) @ spin + middle, dtype=np.float64)
 
 
 def _parse(path: Path) -> _Element:

@@ -187,8 +187,8 @@ def _plain_photo(photo: PhotoTruth) -> dict[str, Any]:
 def _compare_parts(
     found: Counter[str],
     name: str,
-    before: Sequence[AdvertTruth] | Sequence[DistractorTruth],
-    after: Sequence[AdvertTruth] | Sequence[DistractorTruth],
+    before: Sequence[AdvertTruth | DistractorTruth],
+    after: Sequence[AdvertTruth | DistractorTruth],
     settings: LossSettings,
 ) -> None:
     if len(before) != len(after):
@@ -198,19 +198,23 @@ def _compare_parts(
             found["line"] += max(0, lines[0] - lines[1])
         return
     for old, new in zip(before, after, strict=True):
-        plain = [json.loads(_json_of(part)) for part in (old, new)]
-        lines = [part.pop("lines", []) for part in plain]
-        _compare(found, name, *plain, settings)
-        found["line"] += max(0, len(lines[0]) - len(lines[1]))
-        for first, second in zip(*lines, strict=False):
-            _compare(found, "line", first, second, settings)
+        first, second = _plain_part(old), _plain_part(new)
+        lines_before, lines_after = first.pop("lines", []), second.pop("lines", [])
+        _compare(found, name, first, second, settings)
+        found["line"] += max(0, len(lines_before) - len(lines_after))
+        for line, again in zip(lines_before, lines_after, strict=False):
+            _compare(found, "line", line, again, settings)
 
 
-def _json_of(part: AdvertTruth | DistractorTruth) -> str:
-    bare = PhotoTruth(file="x", width=1, height=1)
-    whole = dataclasses.replace(bare, **{"ads" if isinstance(part, AdvertTruth) else "distractors": (part,)})
+def _plain_part(part: AdvertTruth | DistractorTruth) -> dict[str, Any]:
+    """An advert, or another text, as JSON values."""
+    if isinstance(part, AdvertTruth):
+        whole = PhotoTruth(file="x", width=1, height=1, ads=(part,))
+    else:
+        whole = PhotoTruth(file="x", width=1, height=1, distractors=(part,))
     plain = json.loads(photo_to_json(whole))
-    return json.dumps((plain["ads"] or plain["distractors"])[0])
+    found: dict[str, Any] = (plain["ads"] or plain["distractors"])[0]
+    return found
 
 
 def _compare(found: Counter[str], name: str, before: Mapping[str, Any], after: Mapping[str, Any], settings: LossSettings) -> None:
