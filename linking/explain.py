@@ -29,7 +29,8 @@ from .stems import has_stem, shortened, stem, template
 _CHECKED = frozenset({IdentifierKind.ONION, IdentifierKind.BTC, IdentifierKind.TRON, IdentifierKind.TON, IdentifierKind.TOX})
 _Words = Callable[..., str]
 """A sentence that still wants its resource."""
-_EQUAL, _ALIKE = partial(say, "equal"), partial(say, "alike")
+_EQUAL: _Words = partial(say, "equal")
+_ALIKE: _Words = partial(say, "alike")
 _LEAST = 1e-12
 """Shares are not taken below this: a logarithm needs more than nothing."""
 

@@ -33,6 +33,7 @@ def test_a_strip_with_the_country_and_letters_for_digits_are_allowed(text: str, 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_most_number_plates_in_photos_are_found(root: Path) -> None:
     """96 invented plates drawn into the sample photos, 14 to 40 px high and a little turned. README.md tells the figure."""
     found = total = others = 0

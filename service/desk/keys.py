@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -57,7 +58,7 @@ def _page(
     said: str = "",
     wrong: str = "",
     shown: keys.NewKey | None = None,
-    given: dict[str, object] | None = None,
+    given: Mapping[str, object] | None = None,
     status: int = 200,
 ) -> Response:
     with desk.state.store.read() as session:

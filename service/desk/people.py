@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -95,7 +96,7 @@ def _page(
     said: str = "",
     wrong: str = "",
     shown: tuple[rows.Person, str] | None = None,
-    given: dict[str, object] | None = None,
+    given: Mapping[str, object] | None = None,
     status: int = 200,
 ) -> Response:
     now = datetime.now(UTC)
