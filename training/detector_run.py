@@ -90,7 +90,11 @@ class OfflineTrainer(OBBTrainer):  # type: ignore[misc]  # ultralytics has no ty
         steps = self.run_settings.steps
         if steps is not None:
             length, final = steps / len(self.train_loader), self.run_settings.final_rate_fraction
-            self.lf = lambda epoch: final + (1 - final) * (1 + math.cos(math.pi * min(epoch / length, 1.0))) / 2
+
+            def factor(epoch: float) -> float:
+                return final + (1 - final) * (1 + math.cos(math.pi * min(epoch / length, 1.0))) / 2
+
+            self.lf: Any = factor
             self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lr_lambda=self.lf)
 
     def save_model(self) -> bool:

@@ -226,7 +226,8 @@ def described(path: str | Path) -> tuple[NetworkSettings, CropSettings]:
                 told = {name: json.loads(text) for name, text in (opened.metadata() or {}).items() if name in _DESCRIBED}
         else:
             told = torch.load(path, map_location="cpu", weights_only=True)
-        sizes = {name: tuple(value) if isinstance(value, list) else value for name, value in (told.get("network") or {}).items()}
+        told_sizes: dict[str, Any] = told.get("network") or {}
+        sizes: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in told_sizes.items()}
         return NetworkSettings(**sizes), CropSettings(**told.get("crop") or {})
     except Exception as error:  # missing, damaged, something else: many types
         raise TagtraceError(f"{path}: not a checkpoint of this recogniser ({error})") from error

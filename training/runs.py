@@ -15,7 +15,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -265,7 +265,7 @@ def _sha256_of(path: Path) -> str:
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
     with atomic_text(path) as file:
-        json.dump(values, file, ensure_ascii=False, indent=1, default=lambda v: asdict(v) if is_dataclass(v) else str(v))
+        json.dump(values, file, ensure_ascii=False, indent=1, default=str)
         file.write("\n")
 
 
