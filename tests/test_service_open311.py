@@ -493,10 +493,10 @@ def test_an_existing_client_connects_without_new_code(tmp_path: Path, written: s
         assert [item["service_code"] for item in services] == ["drug-advert", "drug-site"]
         definition = client.get_service_definition("drug-advert")
         assert definition["service_code"] == "drug-advert"
-        import requests
+        import httpx
 
         sent = [
-            requests.post(f"{client.root_address}/requests.json", data=form(description=f"t.me/abcdef{n}"), timeout=20).json()[0]
+            httpx.post(f"{client.root_address}/requests.json", data=form(description=f"t.me/abcdef{n}"), timeout=20).json()[0]
             for n in (1, 2)
         ]
         numbers = [item["service_request_id"] for item in sent]
