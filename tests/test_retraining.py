@@ -55,7 +55,7 @@ def test_from_data_to_a_model_in_use(
     shipped = {task: resolve(task) for task in (Task.DETECTOR, Task.RECOGNISER)}
 
     trained = {Task.DETECTOR: tmp_path / "detector.onnx", Task.RECOGNISER: tmp_path / "rec" / "recogniser.onnx"}
-    config = tmp_path / "detector.toml"
+    config = tmp_path / "settings.toml"
     config.write_text('cache = "none"\nwarmup_epochs = 0.0\n', encoding="utf-8")
     arguments = ["--data", data / "yolo", "--weights", shipped[Task.DETECTOR].path, "--out", tmp_path / "det", "--steps", 2]
     arguments += ["--config", config, "--input-px", 320, "--batch", 2]
