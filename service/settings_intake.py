@@ -24,6 +24,8 @@ class IntakeSettings(DataSettings):
     """The whole body of any other request."""
     max_pixels: int = 64_000_000
     """Width times height of a photo."""
+    max_video_pixels: int = 9_000_000
+    """Width times height of the frames of a video: 4K. A decoder keeps up to 17 of them."""
     max_fields: int = 40
     """Parts of a form that are no files."""
     max_field_bytes: int = 64_000

@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 
 from tagtrace.linking.store import Store
-from tagtrace.service.jobs.video import sharpest_frames, sharpness
+from tagtrace.service.jobs.video import sharpest_frames
 from tagtrace.service.run import server_config
 from tagtrace.service.settings import ServiceSettings
 
@@ -109,15 +109,55 @@ def video(sharp_at: int, frames: int = 20, side: int = 128) -> bytes:
 
 def test_the_sharpest_frame_of_a_video_is_kept(tmp_path: Path) -> None:
     settings = helpers.make_settings(tmp_path, video_keep=2, video_frames=60)
-    frames = sharpest_frames(video(sharp_at=4), settings)
+    frames = sharpest_frames(io.BytesIO(video(sharp_at=4)), settings)
     assert len(frames) == 2
     assert frames[0].at_s == pytest.approx(0.4, abs=0.01)
-    assert frames == sharpest_frames(video(sharp_at=4), settings)
+    assert frames == sharpest_frames(io.BytesIO(video(sharp_at=4)), settings)
 
 
-def test_sharpness_tells_blur() -> None:
-    noise = np.random.default_rng(1).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    assert sharpness(noise) > 10 * sharpness(np.full((64, 64, 3), 90, np.uint8) + noise // 200)
+def walls_video(path: list[tuple[int, int]], blurred: set[int], side: int = 240) -> bytes:
+    """An MP4 that looks at two walls: frame n shows wall ``path[n][0]``, moved by ``path[n][1]`` pixels; some are blurred."""
+    av = pytest.importorskip("av")
+    import cv2
+
+    rng = np.random.default_rng(8)
+    walls = []
+    for word in ("@tulpar_kz1", "@umitsnow"):
+        coarse = rng.integers(90, 200, (60, 90, 3), dtype=np.uint8)
+        wall = cv2.resize(coarse, (2 * side, side), interpolation=cv2.INTER_CUBIC)
+        walls.append(cv2.putText(wall, word, (90, side // 2), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (10, 10, 10), 3))
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = side, side, "yuv420p", 8_000_000
+        for n, (wall, shift) in enumerate(path):
+            pixels = np.ascontiguousarray(walls[wall][:, 40 + shift : 40 + shift + side])
+            if n in blurred:
+                pixels = cv2.GaussianBlur(pixels, (0, 0), 3)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    return out.getvalue()
+
+
+def test_each_wall_of_a_video_is_followed_and_its_sharpest_frame_kept(tmp_path: Path) -> None:
+    """The second wall is shown for a moment only: equal parts of time would miss it."""
+    path = [(0, 3 * n) for n in range(24)] + [(1, 4 * n) for n in range(6)]
+    blurred = set(range(30)) - {9, 27}
+    settings = helpers.make_settings(tmp_path, video_keep=2, video_frames=60)
+    frames = sharpest_frames(io.BytesIO(walls_video(path, blurred)), settings)
+    assert [frame.at_s for frame in frames] == pytest.approx([0.9, 2.7], abs=0.01)
+
+
+def test_the_part_that_is_followed_has_to_be_in_view() -> None:
+    """The sharpest frame of all has the wall's middle outside."""
+    from tagtrace.service.jobs.following import _score, look
+
+    noise = np.random.default_rng(1).integers(0, 255, (200, 200, 3), dtype=np.uint8)
+    anchor = look(noise, 0.0)
+    here, gone = np.eye(3), np.array([[1.0, 0, 150], [0, 1, 0], [0, 0, 1]])
+    assert _score(anchor, anchor, here)[0] and not _score(anchor, anchor, gone)[0]
+    flat = look(np.full((200, 200, 3), 90, np.uint8) + noise // 200, 0.0)
+    assert _score(anchor, anchor, here)[1] > 10 * _score(flat, anchor, here)[1]
 
 
 def test_a_report_may_be_a_video(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def _bodies(photos: Sequence[Path]) -> Iterator[tuple[bytes, str]]:
     """Reports without end: all photos in turn, in sizes and from places that differ from round to round."""
     rng, n = random.Random(1), 0
     while True:
-        for path in photos or [None]:
+        for path in photos or (None,):
             data = picture(1280, 1) if path is None else _sized(path, rng.choice(_SIDES_PX), rng.randint(70, 95))
             place = {name: f"{rng.uniform(*span):.5f}" for name, span in zip(("lat", "lon"), _CITY, strict=True)}
             yield multipart(numbered(data, n), {"external_id": str(n), **place})

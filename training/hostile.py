@@ -8,7 +8,7 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PIL import Image as PilImage
@@ -110,7 +110,7 @@ def _words() -> dict[str, Attack]:
     }
 
 
-def form(parts: list[tuple[str, str | None, bytes]]) -> tuple[bytes, str]:
+def form(parts: Sequence[tuple[str, str | None, bytes]]) -> tuple[bytes, str]:
     """The body of a form and its content type: parts by name, file name and content."""
     out = []
     for name, file, data in parts:

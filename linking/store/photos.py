@@ -11,13 +11,17 @@ import hashlib
 import os
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import fsspec
 
 from ...contract import TagtraceError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_CHUNK_BYTES = 1 << 20
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
@@ -102,6 +106,44 @@ class PhotoFiles:
         if hashlib.sha256(data).hexdigest() != sha256:
             raise TagtraceError(f"{self.url}: photo {sha256} is damaged: its content has changed; restore it from a backup")
         return data
+
+    def put_file(self, file: BinaryIO) -> tuple[str, int]:
+        """``put`` for what does not fit into memory: reads a file from its beginning; gives SHA-256 and size."""
+        digest, size = hashlib.sha256(), 0
+        part = f"{self._root}/{uuid.uuid4().hex}.part"
+        try:
+            self._files.makedirs(self._root, exist_ok=True)
+            file.seek(0)
+            with self._files.open(part, "wb") as out:
+                while chunk := file.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+                    size += len(chunk)
+                    out.write(chunk)
+            path = self._path(digest.hexdigest())
+            self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            if self._local:
+                _sync(part)
+                Path(part).replace(path)
+                self._sync_folders(path)
+            else:
+                self._files.mv(part, path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._files.rm_file(part)
+            raise TagtraceError(f"{self.url}: a file cannot be written ({error}); check the place and its free space") from error
+        return digest.hexdigest(), size
+
+    @contextmanager
+    def opened(self, sha256: str) -> Iterator[BinaryIO]:
+        """A file to read from, whatever its size; errors as those of ``get``."""
+        try:
+            with self._files.open(self._path(sha256), "rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                    raise TagtraceError(f"{self.url}: {sha256} is damaged: its content has changed; restore it from a backup")
+                file.seek(0)
+                yield file
+        except FileNotFoundError as error:
+            raise TagtraceError(f"{self.url}: has no file {sha256}; look where it was put, or take it in again") from error
 
     def remove(self, sha256: str) -> None:
         """Erase the bytes of a photo; does nothing where they are gone already."""

@@ -1,4 +1,7 @@
-"""Videos: frames are looked at evenly, and the sharpest of each part is kept as a photo. Needs the extra ``video`` (PyAV)."""
+"""Videos: frames are looked at evenly, what they show is followed, and the sharpest are kept. Needs the extra ``video``.
+
+A video is read from its file twice, first to look and then to keep: neither it nor its frames are in memory as a whole.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,20 @@ import io
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import cv2
 import numpy as np
 from PIL import Image as PilImage
 
 from ..problems import ProblemError
 from ..settings import ServiceSettings
+from .following import best_frames, look
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _QUALITY = 95
 """JPEG quality of a frame: high enough that reading does not suffer."""
-_LOOK_SIDE_PX = 640
-"""Sharpness is measured at this size: that of the letters, not that of the noise."""
 _MOST_WALL_S = 120.0
 """A video that takes longer to unpack is read as far as it got."""
 
@@ -34,49 +35,43 @@ class Frame:
     at_s: float
 
 
-def check_video(data: bytes, settings: ServiceSettings) -> None:
+def check_video(file: BinaryIO, settings: ServiceSettings) -> None:
     """Refuse what cannot be read: ``ProblemError`` 415 or 422."""
     try:
         import av
     except ImportError as error:
         raise ProblemError(415, "Videos are not read here; send photos.", "video-unsupported") from error
     try:
-        with _open(data) as container:
+        with _open(file) as container:
             stream = container.streams.video[0]
-            if stream.width * stream.height > settings.max_pixels:
+            stream.thread_count = 1
+            if stream.width * stream.height > settings.max_video_pixels:
                 raise ProblemError(
-                    422, f"The frames of the video have more than {settings.max_pixels} pixels.", "video-too-large"
+                    422, f"The frames of the video have more than {settings.max_video_pixels} pixels.", "video-too-large"
                 )
             next(iter(container.decode(stream)))
     except (av.FFmpegError, IndexError, StopIteration, ValueError, OSError, MemoryError) as error:
         raise ProblemError(422, "The video is damaged or holds no picture; send it again.", "video-damaged") from error
 
 
-def sharpest_frames(data: bytes, settings: ServiceSettings) -> list[Frame]:
-    """The sharpest frame of each of ``video_keep`` equal parts of a video, in order. The same bytes give the same frames."""
-    parts: dict[int, tuple[float, float, Any]] = {}
-    for at, share, pixels in _samples(data, settings):
-        part = min(settings.video_keep - 1, int(share * settings.video_keep))
-        score = sharpness(pixels)
-        if part not in parts or score > parts[part][0]:
-            parts[part] = (score, at, pixels)
-    return [Frame(_jpeg(pixels), round(at, 3)) for _, (_, at, pixels) in sorted(parts.items())]
+def sharpest_frames(file: BinaryIO, settings: ServiceSettings) -> list[Frame]:
+    """The sharpest frames of a video, ``video_keep`` at most, in order: of each wall at least one, as far as they go.
+
+    The same bytes give the same frames.
+    """
+    seen = [look(pixels, at) for at, pixels in _samples(file, settings)]
+    chosen = set(best_frames(seen, settings.video_keep))
+    return [
+        Frame(_jpeg(pixels), round(at, 3)) for number, (at, pixels) in enumerate(_samples(file, settings)) if number in chosen
+    ]
 
 
-def sharpness(pixels: NDArray[np.uint8]) -> float:
-    """How sharp a picture (height, width, RGB) is: the variance of its Laplacian at a fixed size."""
-    scale = _LOOK_SIDE_PX / max(pixels.shape[:2])
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
-    return float(cv2.Laplacian(small, cv2.CV_64F).var())
-
-
-def _samples(data: bytes, settings: ServiceSettings) -> Iterator[tuple[float, float, NDArray[np.uint8]]]:
-    """Seconds, share of the video, and pixels (RGB, upright) of about ``video_frames`` frames."""
+def _samples(file: BinaryIO, settings: ServiceSettings) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Seconds, and pixels (RGB, upright) of about ``video_frames`` frames."""
     import av
 
     end = time.monotonic() + _MOST_WALL_S
-    with _open(data) as container:
+    with _open(file) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         length = min(settings.max_video_s, _length(container, stream))
@@ -89,7 +84,7 @@ def _samples(data: bytes, settings: ServiceSettings) -> Iterator[tuple[float, fl
                     return
                 if at + 1e-6 >= due:
                     due = at + step
-                    yield at, min(1.0, at / length) if length else 0.0, _upright(frame)
+                    yield at, _upright(frame)
         except av.FFmpegError:
             # Cut off at its end: what came before is good.
             return
@@ -107,12 +102,34 @@ def _upright(frame: Any) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
-def _open(data: bytes) -> Any:
+def _open(file: BinaryIO) -> Any:
     import av
 
+    file.seek(0)
     # Named, so that nothing in the file makes FFmpeg open another file or address.
-    name = "matroska" if data.startswith(b"\x1aE\xdf\xa3") else "mov"
-    return av.open(io.BytesIO(data), format=name)
+    name = "matroska" if file.read(4) == b"\x1aE\xdf\xa3" else "mov"
+    return av.open(_Whole(file), format=name)
+
+
+class _Whole:
+    """A file as FFmpeg wants it: the temporary files of forms do not say where they are after a seek."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._file.seek(0)
+
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go somewhere, and say where that is."""
+        self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def tell(self) -> int:
+        """Where it is."""
+        return self._file.tell()
 
 
 def _jpeg(pixels: NDArray[np.uint8]) -> bytes:

@@ -160,17 +160,17 @@ def _take_photo(upload: UploadFile, name: str, files: PhotoFiles, settings: Serv
 
 
 def _take_video(upload: UploadFile, files: PhotoFiles, settings: ServiceSettings) -> NewFile:
-    data = upload.file.read(settings.max_video_bytes + 1)
-    if len(data) > settings.max_video_bytes:
+    if (upload.size or 0) > settings.max_video_bytes:
         raise ProblemError(
             413, f"The video is larger than {settings.max_video_bytes} bytes; send a shorter one.", "video-too-large"
         )
-    if not looks_like_video(data[:32]):
+    upload.file.seek(0)
+    if not looks_like_video(upload.file.read(32)):
         raise ProblemError(415, "The video is no MP4, MOV or WebM.", "video-unsupported")
     from ..jobs.video import check_video
 
-    check_video(data, settings)
-    return NewFile(files.put(data), len(data), FileKind.VIDEO)
+    check_video(upload.file, settings)
+    return NewFile(*files.put_file(upload.file), FileKind.VIDEO)
 
 
 def _check_space(files: PhotoFiles, settings: ServiceSettings) -> None:
