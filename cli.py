@@ -43,6 +43,9 @@ COMMANDS: dict[str, Lazy] = {
     "models verify": Lazy("models.commands", "verify_models", "Check every model file against its checksum."),
     "models card": Lazy("models.commands", "show_card", "Show the card of a model."),
     "models rollback": Lazy("models.commands", "rollback", "Use the model again that the last promotion replaced."),
+    "models reference": Lazy(
+        "scoring.commands_reference", "reference", "Write what the models see in photos, to notice when others look otherwise."
+    ),
     "db upgrade": Lazy("linking.commands_store", "upgrade", "Set up a store, or bring it to the newest schema.", "postgres"),
     "db check": Lazy("linking.commands_store", "check", "Check a store: schema, references, audit chain, rows.", "postgres"),
     "shops import": Lazy("linking.commands_store", "import_shops", "Take a shop list into the store.", "postgres"),

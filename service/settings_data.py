@@ -63,6 +63,14 @@ class DataSettings(BaseSettings):
     district_resolution: int = Field(default=7, ge=0, le=10)
     """Resolution of the h3 cells: 7 has about 5 km²."""
 
+    # Drift.
+    drift_reference: str = ""
+    """File that ``tagtrace models reference`` wrote; without it, that of the installed models."""
+    drift_days: int = Field(default=7, ge=1)
+    """What was seen in so many days, today beside, is compared with the reference."""
+    drift_photos: int = Field(default=100, ge=1)
+    """With fewer photos in these days nothing is said: chance would be larger than what is to be noticed."""
+
     # Review desk.
     desk_hold_s: float = Field(default=300.0, gt=0)
     """So long an advert is kept for the expert whom it is shown to."""

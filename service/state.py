@@ -46,7 +46,7 @@ class ServiceState:
 def open_state(settings: ServiceSettings, metrics: Metrics) -> Iterator[ServiceState]:
     """Open what the settings name."""
     with Store.open(settings.store, durable=True) as store, IntakeWriter(store, settings, reporter_keeper(settings)) as writer:
-        metrics.watch(store)
+        metrics.watch(store, settings)
         register = Register(store, settings.register_refresh_s)
         yield ServiceState(
             settings=settings,

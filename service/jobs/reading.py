@@ -7,6 +7,7 @@ are put in once, and only who holds the job may end it.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,6 +28,7 @@ from ...linking.store import reports as rows
 from ...linking.store.analyses import is_analysed, made_by
 from ...linking.store.beside import MediaState
 from ...linking.store.clusters import clusters_of, put_sightings
+from ...linking.store.drift import add_seen
 from ...linking.store.jobs import Lease
 from ...linking.store.loading import latest_with_links
 from ...linking.store.measures import observe
@@ -37,6 +39,7 @@ from ...linking.store.reports import FileKind, NewFile, ReportState
 from ...linking.store.resources import register
 from ...linking.store.tracks import begin as begin_tracks
 from ...scoring.build import Engine
+from ...scoring.drift import seen_in
 from ...scoring.past import StorePast
 from ...scoring.placing import FeaturesOf, place_all, sighting_of
 from ...scoring.settings import ScoreSettings
@@ -115,7 +118,8 @@ class ReportReader:
         if any(file.kind == FileKind.FRAME for file in files):
             return
         for video in (file for file in files if file.kind == FileKind.VIDEO):
-            frames = sharpest_frames(self._files.get(video.sha256), self._settings)
+            with self._files.opened(video.sha256) as opened:
+                frames = sharpest_frames(opened, self._settings)
             made = [(NewFile(self._files.put(f.data), len(f.data), FileKind.FRAME), f.at_s) for f in frames]
             self._store.write(lambda session, made=made: rows.add_frames(session, report.id, made))  # type: ignore[misc]
             if not frames:
@@ -227,6 +231,7 @@ class ReportReader:
         rows.put_contacts(session, report.id, contacts)
         register(session, _plain(contacts), "named in a report")
         observe(session, [item for analysis, _ in found.analyses for item in of_analysis(analysis)])
+        add_seen(session, now.date(), Counter(pair for analysis, _ in found.analyses for pair in seen_in(analysis)))
         lost = [row for row in media_of(session, [report.id]) if row.state == MediaState.FAILED]
         failed = bool(files or lost) and not seen and not contacts
         why = "" if not failed else "none of its photos could be read" if files else "its picture could not be fetched"
