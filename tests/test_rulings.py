@@ -2,129 +2,53 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from tagtrace.contract import (
-    Advert,
-    Analysis,
     Band,
     Flag,
     Identifier,
-    IdentifierKind,
-    Line,
     Link,
-    ModelInfo,
     Outcome,
-    Reading,
-    Resource,
     TagtraceError,
 )
-from tagtrace.linking.sightings import Sighting
 from tagtrace.linking.store import (
     Store,
     audit,
-    checks,
     decisions,
     exporting,
     lists,
-    queue,
     resources,
     reviews,
     shops,
     tracks,
 )
-from tagtrace.linking.store.analyses import put_analysis
-from tagtrace.linking.store.clusters import Decision, clusters_of, merge_clusters, put_sightings, split_cluster
 from tagtrace.linking.store.loading import latest_with_links
 from tagtrace.linking.store.tables import AuditRow, ReadIdentifierRow
 from tagtrace.scoring.storing import link_again
 from tagtrace.service.deciding import links_of, take_back
 from tagtrace.service.register import Register
 
-T = IdentifierKind.TELEGRAM
-LISTED = Resource(T, "tulpar_kz1", "S1", "Tulpar")
-LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-OLD, NEW = ModelInfo("recogniser", "old", "0" * 64), ModelInfo("recogniser", "new", "1" * 64)
-ME = "person 1"
-
-
-def box(left: float, top: float = 10.0) -> Any:
-    return ((left, top), (left + 100, top), (left + 100, top + 30), (left, top + 30))
-
-
-def advert(*values: str, left: float = 10.0, confidence: float = 0.97, top: float = 10.0) -> Advert:
-    lines = tuple(Line(box(left, top), 0.9, Reading(f"@{value}", confidence)) for value in values)
-    items = tuple(Identifier(T, value, f"@{value}", confidence, lines=(n,)) for n, value in enumerate(values))
-    return Advert(box(left, top), lines, (), items)
-
-
-def analysis(digit: str, *adverts: Advert, model: ModelInfo = OLD) -> Analysis:
-    sha256 = digit * 64
-    return Analysis(f"{digit}.jpg", sha256, 400, 300, adverts, models=(model,), lat=51.1, lon=71.4)
-
-
-def new(item: Identifier) -> Link:
-    return Link(Outcome.NEW, 0.9)
-
-
-def misread(item: Identifier) -> Link:
-    return Link(Outcome.MISREAD, 0.8, "S1", LISTED, ("looks like it",), band=Band.REVIEW)
-
-
-def put(store: Store, found: Analysis, link: Any = new, *, place: float = 0.0) -> tuple[str, int]:
-    """Put a photo with its sightings into the store, as scoring does."""
-    found = replace(found, lon=71.4 + place)
-    links = [[link(item) for item in each.identifiers] for each in found.adverts]
-
-    def write(session: Any) -> None:
-        put_analysis(session, found, links)
-        for number in range(len(found.adverts)):
-            tracks.begin(session, (found.sha256, number), datetime.now(UTC))
-
-    store.write(write, "worker")
-    seen = [Sighting(found.sha256, n, each.identifiers, lat=found.lat, lon=found.lon) for n, each in enumerate(found.adverts)]
-    put_sightings(store, seen, at=datetime.now(UTC), actor="worker")
-    return found.sha256, 0
+_spec = importlib.util.spec_from_file_location("tagtrace_tests_rulings", Path(__file__).with_name("rulings_story.py"))
+assert _spec is not None and _spec.loader is not None
+story = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(story)
+T, ME, LISTED, NEW = story.T, story.ME, story.LISTED, story.NEW
+advert, analysis, put, misread = story.advert, story.analysis, story.put, story.misread
+open_keys, shown, state, sound = story.open_keys, story.shown, story.state, story.sound
 
 
 @pytest.fixture
 def city(store: Store) -> Store:
-    def fill(session: Any) -> None:
-        shops.create(session, "S1", "Tulpar")
-        resources.register(session, [(T, "tulpar_kz1")], "list")
-        shops.assign(session, (T, "tulpar_kz1"), "S1", "list")
-
-    store.write(fill, "tests")
-    return store
-
-
-def shown(store: Store, key: tuple[str, int]) -> list[tuple[str, str, str | None]]:
-    """Value, outcome and shop of each contact of an advert, as everything else in the store sees it."""
-    with store.read() as session:
-        found = latest_with_links(session, key[0])
-        assert found is not None
-        pairs = zip(found[0].adverts[key[1]].identifiers, found[1][key[1]], strict=True)
-        return [(item.value, "" if link is None else link.outcome.value, link.shop_id if link else None) for item, link in pairs]
-
-
-def state(store: Store, value: str) -> str:
-    with store.read() as session:
-        return next(str(record.state) for record in resources.list_resources(session) if record.value == value)
-
-
-def open_keys(store: Store, actor: str = ME) -> list[tuple[str, bool]]:
-    with store.read() as session:
-        return [(entry.key[0][0], entry.again) for entry in queue.next_entries(session, actor, LONG_AGO, limit=50)]
-
-
-def sound(store: Store) -> None:
-    wrong = [finding.text for finding in checks.check_store(store) if not finding.sound]
-    assert wrong == []
+    found: Store = story.city_of(store)
+    return found
 
 
 def test_undoing_brings_back_the_decision_before(city: Store) -> None:
@@ -291,87 +215,9 @@ def test_new_models_keep_the_word_where_the_advert_lies(city: Store) -> None:
     sound(city)
 
 
-def test_a_new_sighting_of_a_decided_advert_is_not_shown_again(city: Store) -> None:
-    """Three more photos of a decided wall, one of them misread, one too unsure: nobody reads it again."""
-    key = put(city, analysis("a", advert("sunkar_shop7")))
-    city.write(lambda s: reviews.confirm(s, key), ME)
-    for digit, confidence in (("b", 0.97), ("c", 0.5), ("d", 0.97)):
-        put(city, analysis(digit, advert("sunkar_shop7", confidence=confidence)))
-    assert open_keys(city) == []
-    with city.read() as session:
-        assert set(queue.count_open(session, ME, LONG_AGO).values()) == {0}
-    sound(city)
-
-
-def test_something_new_on_a_decided_advert_comes_back(city: Store) -> None:
-    """The same wall with a second contact: it comes again, shown where the new contact is; decided once more, it is gone."""
-    key = put(city, analysis("a", advert("sunkar_shop7")))
-    city.write(lambda s: reviews.confirm(s, key), ME)
-    second = put(city, analysis("b", advert("sunkar_shop7", "dala_new_bot")))
-    put(city, analysis("c", advert("sunkar_shop7")))
-    assert open_keys(city) == [("b", True)]
-    city.write(lambda s: reviews.confirm(s, second), "person 2")
-    assert open_keys(city) == []
-    put(city, analysis("d", advert("sunkar_shop7", "dala_new_bot")))
-    assert open_keys(city) == [], "known by now"
-    sound(city)
-
-
-@pytest.mark.parametrize("word", [reviews.Word.NOT_ADVERT, reviews.Word.REJECTED])
-def test_what_was_refused_comes_back_with_something_new_only(city: Store, word: reviews.Word) -> None:
-    key = put(city, analysis("a", advert("sunkar_shop7")))
-    city.write(lambda s: reviews.record(s, key, word, "why"), ME)
-    put(city, analysis("b", advert("sunkar_shop7")))
-    assert open_keys(city) == []
-    put(city, analysis("c", advert("sunkar_shop7", "dala_new_bot")))
-    assert open_keys(city) == [("c", True)]
-
-
-def test_merging_hides_nothing_that_nobody_has_read(city: Store) -> None:
-    """A decided cluster takes in one that nobody has decided about: what is new in that is shown. Parted again, it is open."""
-    done, fresh = put(city, analysis("a", advert("sunkar_shop7"))), put(city, analysis("b", advert("dala_new_bot")), place=0.4)
-    alike = put(city, analysis("c", advert("sunkar_shop7")), place=0.8)
-    city.write(lambda s: reviews.confirm(s, done), ME)
-    assert sorted(open_keys(city)) == [("b", False), ("c", False)]
-    with city.read() as session:
-        names = clusters_of(session, [done, fresh, alike])
-    merge_clusters(city, names[done], names[alike], Decision(datetime.now(UTC), ME, "one wall"))
-    assert open_keys(city) == [("b", False)], "nothing new in it"
-    merge_clusters(city, names[done], names[fresh], Decision(datetime.now(UTC), ME, "one wall"))
-    assert open_keys(city) == [("b", True)]
-    split_cluster(city, names[done], [fresh, alike], Decision(datetime.now(UTC), ME, "not one wall"))
-    assert sorted(open_keys(city)) in ([("b", False)], [("c", False)]), "taken out together they are one advert, undecided"
-    sound(city)
-
-
 def test_taking_back_through_the_service_tells_the_reports(city: Store) -> None:
     key = put(city, analysis("a", advert("sunkar_shop7")))
     made = city.write(lambda s: reviews.record(s, key, reviews.Word.ANOTHER_PHOTO), ME)
     assert open_keys(city) == []
     city.write(lambda s: take_back(s, made.id, datetime.now(UTC)), ME)
     assert open_keys(city) == [("a", False)]
-
-
-def test_an_older_store_gets_its_queue_and_its_words_when_it_is_upgraded(city: Store, store_url: str) -> None:
-    from sqlalchemy import delete, update
-
-    from tagtrace.linking.store.queue_rows import QueueCountRow, QueuePartRow, QueueRow
-    from tagtrace.linking.store.tables import AdvertRow
-
-    done, left = put(city, analysis("a", advert("sunkar_shop7"))), put(city, analysis("b", advert("dala_new_bot")), place=0.3)
-    city.write(lambda s: reviews.confirm(s, done), ME)
-    with city.read() as session:
-        before = queue.next_entries(session, ME, LONG_AGO), queue.count_open(session, ME, LONG_AGO)
-
-    def forget(session: Any) -> None:
-        for table in (QueuePartRow, QueueRow, QueueCountRow):
-            session.execute(delete(table))
-        session.execute(update(AdvertRow).values(decision_id=None))
-
-    city.write(forget, "tests")
-    city.upgrade()
-    with city.read() as session:
-        assert (queue.next_entries(session, ME, LONG_AGO), queue.count_open(session, ME, LONG_AGO)) == before
-    assert [digit for digit, _ in open_keys(city)] == [left[0][0]]
-    assert timedelta(0) < datetime.now(UTC) - LONG_AGO
-    sound(city)

@@ -56,7 +56,8 @@ def _touch_queue(shelf: SqlShelf) -> None:
         if held.get(number, bundle.cluster) != bundle.cluster:
             clusters |= {held[number], bundle.cluster}
     clusters |= {shelf.bundles[record.bundle].cluster for record in moved}
-    touch(shelf.session, photos={record.key[0] for record in moved}, clusters=clusters)
+    # Those that were in none until now stood by themselves.
+    touch(shelf.session, photos={r.key[0] for r in moved if r.key not in shelf.stored}, clusters=clusters)
 
 
 def read_book(session: Session, settings: ClusterSettings | None = None) -> Book:

@@ -90,7 +90,7 @@ def _skipped(session: Session, actor: str, since: datetime) -> set[str]:
     rows = select(DecisionRow.photo_sha256, DecisionRow.advert, DecisionRow.verdict).where(
         DecisionRow.subject == SUBJECT, DecisionRow.actor == actor, DecisionRow.at >= since
     )
-    last = {(str(photo), int(number)): verdict for photo, number, verdict in session.execute(rows.order_by(DecisionRow.id))}
+    last = {(str(photo), int(number or 0)): verdict for photo, number, verdict in session.execute(rows.order_by(DecisionRow.id))}
     return names_in(session, [key for key, verdict in last.items() if verdict == Word.SKIPPED])
 
 

@@ -28,6 +28,8 @@ from .verdicts import CLOSING, Word
 Contact = tuple[str, str]
 _TOUCHED: Final = "tagtrace_queue"
 _MOST_IN: Final = 400
+_ALL_LOCK: Final = 0x7461677175657565
+"""Key of the advisory lock that those share who change some rows (``tagqueue`` in ASCII)."""
 _UNCOUNTED: Final = frozenset({Flag.PROTECTED.value, Flag.UNSURE.value, Flag.OBSOLETE.value})
 ALONE: Final = "-"
 """Begins the name of an advert that is in no cluster; no cluster's id begins so."""
@@ -127,14 +129,18 @@ def refresh(session: Session) -> None:
     if not photos and not clusters:
         return
     clusters |= _clusters_of(session, photos)
-    _queue_up(session, sorted({*photos, *clusters}))
+    alone = _queue_up(session, {*photos, *clusters})
     # Somebody else may have merged them while this waited.
     moved = _clusters_of(session, photos) - clusters
-    _queue_up(session, sorted(moved))
-    clusters |= moved
+    if moved and not alone:
+        _lock(session, moved)
+    _make(session, photos, clusters | moved)
+
+
+def _make(session: Session, photos: Collection[str], clusters: Collection[str]) -> None:
     change: Counter[str] = Counter()
     for part in _parts(sorted(clusters)):
-        _renew(session, QueueRow.wall.in_(part), _walls(session, BundleRow.cluster.in_(part)), change)
+        _renew(session, QueueRow.wall.in_(part), _walls(session, _in_clusters(part)), change)
     for part in _parts(sorted(photos)):
         alone = and_(PhotoRow.sha256.in_(part), BundleRow.cluster.is_(None))
         _renew(session, QueueRow.photo.in_(part), _walls(session, alone), change)
@@ -153,6 +159,7 @@ def _clusters_of(session: Session, photos: Collection[str]) -> set[str]:
 
 def fill(session: Session) -> None:
     """Make all rows anew."""
+    _lock_all(session)
     for table in (QueuePartRow, QueueRow, QueueCountRow):
         session.execute(delete(table))
     last = 0
@@ -162,8 +169,8 @@ def fill(session: Session) -> None:
         if not rows:
             break
         last = rows[-1].id
-        touch(session, photos=[row.sha256 for row in rows])
-        refresh(session)
+        photos = [row.sha256 for row in rows]
+        _make(session, photos, _clusters_of(session, photos))
     _count(session, Counter())
 
 
@@ -172,12 +179,27 @@ def is_filled(session: Session) -> bool:
     return session.scalar(select(func.count()).select_from(QueueCountRow)) == len(Chosen)
 
 
-def _queue_up(session: Session, names: Sequence[str]) -> None:
+def _queue_up(session: Session, names: Collection[str]) -> bool:
     """Two transactions that change one physical advert make its row one after the other, so that the second sees both changes.
-    In SQLite a writer is alone anyway."""
-    if names and session.get_bind().dialect.name == "postgresql":
-        ask = text("SELECT pg_advisory_xact_lock(hashtextextended(name, 1)) FROM unnest(CAST(:names AS text[])) AS name")
-        session.execute(ask, {"names": list(names)})
+    Gives whether this one is alone: with very many names it waits for all others. In SQLite a writer is alone anyway."""
+    if session.get_bind().dialect.name != "postgresql":
+        return True
+    if len(names) > _MOST_IN:
+        _lock_all(session)
+        return True
+    session.execute(select(func.pg_advisory_xact_lock_shared(_ALL_LOCK)))
+    _lock(session, names)
+    return False
+
+
+def _lock(session: Session, names: Collection[str]) -> None:
+    ask = text("SELECT pg_advisory_xact_lock(hashtextextended(name, 1)) FROM unnest(CAST(:names AS text[])) AS name")
+    session.execute(ask, {"names": sorted(names)})
+
+
+def _lock_all(session: Session) -> None:
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(_ALL_LOCK)))
 
 
 @dataclass(slots=True)
@@ -262,13 +284,19 @@ def wall_at(session: Session, key: Key) -> Wall | None:
     inside = select(BundleRow.cluster).join(SightingRow, SightingRow.bundle == BundleRow.id)
     cluster = session.scalar(inside.where(SightingRow.photo == key[0], SightingRow.advert == key[1]))
     alone = and_(PhotoRow.sha256 == key[0], AdvertRow.number == key[1])
-    found = _walls(session, BundleRow.cluster == cluster if cluster is not None else alone)
+    found = _walls(session, _in_clusters([cluster]) if cluster is not None else alone)
     return next(iter(found), None)
 
 
 def walls_of_clusters(session: Session, clusters: Sequence[str]) -> list[Wall]:
     """Clusters as the tables have them now."""
-    return [wall for part in _parts(clusters) for wall in _walls(session, BundleRow.cluster.in_(part))]
+    return [wall for part in _parts(clusters) for wall in _walls(session, _in_clusters(part))]
+
+
+def _in_clusters(names: Sequence[str]) -> Any:
+    """Adverts in these clusters, said so that the database begins with the clusters and not with all adverts."""
+    shown = select(SightingRow.photo).join(BundleRow, BundleRow.id == SightingRow.bundle).where(BundleRow.cluster.in_(names))
+    return and_(PhotoRow.sha256.in_(shown), BundleRow.cluster.in_(names))
 
 
 def _walls(session: Session, which: Any) -> list[Wall]:
@@ -278,10 +306,11 @@ def _walls(session: Session, which: Any) -> list[Wall]:
     rows = select(*columns).select_from(PhotoRow).join(AnalysisRow, and_(AnalysisRow.photo_id == PhotoRow.id, AnalysisRow.latest))
     rows = rows.join(AdvertRow, AdvertRow.analysis_id == AnalysisRow.id).outerjoin(SightingRow, here)
     rows = rows.outerjoin(BundleRow, BundleRow.id == SightingRow.bundle)
-    rows = rows.outerjoin(DecisionRow, DecisionRow.id == AdvertRow.decision_id).where(which).order_by(AdvertRow.id)
+    rows = rows.outerjoin(DecisionRow, DecisionRow.id == AdvertRow.decision_id).where(which)
     walls: dict[str, Wall] = {}
     owners: dict[int, Wall] = {}
-    for number, advert, sha256, received, cluster, decision in session.execute(rows):
+    # Sorted here: asked to, SQLite would go through all adverts in their order.
+    for number, advert, sha256, received, cluster, decision in sorted(session.execute(rows), key=lambda row: row[0]):
         name = wall_of((sha256, advert), cluster or "")
         wall = walls.setdefault(name, Wall(name, None if cluster else sha256))
         wall.adverts[number], owners[number] = (sha256, advert), wall
@@ -359,7 +388,8 @@ def wrong_counts(session: Session) -> list[str]:
 
 def names_in(session: Session, keys: Collection[Key]) -> set[str]:
     """The names of the physical adverts that adverts are sightings of."""
-    photos, found = sorted({photo for photo, _ in keys}), {}
+    photos = sorted({photo for photo, _ in keys})
+    found: dict[Key, str] = {}
     for part in _parts(photos):
         rows = select(SightingRow.photo, SightingRow.advert, BundleRow.cluster).join(
             BundleRow, BundleRow.id == SightingRow.bundle
