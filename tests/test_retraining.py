@@ -66,8 +66,10 @@ def test_from_data_to_a_model_in_use(
 
     start = shipped[Task.RECOGNISER].path.with_suffix(".safetensors")
     lines = [str(data / split / "lines") for split in ("train", "val")]
+    config = tmp_path / "recogniser-settings.toml"
+    config.write_text("workers = 0\n[batch]\nbatch_px = 1500\n", encoding="utf-8")
     arguments = ["--data", lines[0], "--held-out", lines[1], "--start", start, "--out", tmp_path / "rec", "--steps", 2]
-    assert run(["train", "recogniser", *map(str, arguments)]) == ExitCode.OK
+    assert run(["train", "recogniser", "--config", str(config), *map(str, arguments)]) == ExitCode.OK
 
     for task, file in trained.items():
         arguments = ["--task", task.value, "--data", truth, "--config", gate, "--folder", models, "--name", f"my-{task}"]

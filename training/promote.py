@@ -130,7 +130,7 @@ def _most(name: str, bound: float, found: float | None, words: str) -> Verdict:
 
 def _fall(result: Difference | None, *, sure: bool = False) -> float | None:
     value = None if result is None else result.low if sure else result.difference
-    return None if value is None else -value
+    return None if value is None else 0.0 - value  # no "-0"
 
 
 def _rise(result: Difference | None) -> float | None:
