@@ -62,6 +62,7 @@ COMMANDS: dict[str, Lazy] = {
     "dataset stats": Lazy("datasets.commands_sets", "stats", "Count what a data set holds; data card and plots.", "train"),
     "dataset split": Lazy("datasets.commands_sets", "split", "Divide a data set so that no advert leaks.", "train"),
     "dataset merge": Lazy("datasets.commands_sets", "merge", "Merge data sets, with provenance and manifest.", "train"),
+    "dataset lines": Lazy("datasets.commands_sets", "lines", "Cut lines out of photos, to train the recogniser with.", "train"),
     "dataset dedup": Lazy("datasets.commands_sets", "dedup", "Find photos that are there twice.", "train"),
     "dataset gap": Lazy("training.commands_dataset", "gap", "Measure how far two data sets are apart, and in what.", "train"),
     "dataset convert": Lazy("training.commands_dataset", "convert", "Convert a data set to another annotation format.", "train"),

@@ -181,6 +181,26 @@ def merge(
         )
 
 
+def lines(
+    path: SetPath,
+    out: Annotated[Path, typer.Option("--out", help="New folder for the line shards.")],
+    photos: Photos = None,
+) -> None:
+    """Cut the legible lines out of a data set's photos, for `tagtrace train recogniser --data`.
+
+    Lines that give nothing to learn from are counted with their reason.
+
+    Example: tagtrace dataset lines data/corrections --out data/corrections-lines
+    """
+    from .linecrops import write_line_crops
+
+    with _bar("photos") as progress:
+        done = write_line_crops(path, out, photos, progress=progress)
+    typer.echo(f"{done.crops} lines of {done.photos} photos: {out}")
+    for why, count in done.left_out.items():
+        typer.echo(f"left out: {count} lines, because {why}")
+
+
 def dedup(
     path: Annotated[
         Path, typer.Argument(help="Data set of any format, or a folder of photos.", metavar="SET", show_default=False)

@@ -63,7 +63,7 @@ def contact_sheet(
     width = max(1, min(len(crops), settings.columns)) * cell[0] + settings.gap_px
     sheet = PilImage.new("RGB", (width, rows * cell[1] + settings.gap_px), "white")
     draw = ImageDraw.Draw(sheet)
-    fits = _shortener(font, settings.cell_width_px)
+    fits = shortener(font, settings.cell_width_px)
     for i, (crop, words) in enumerate(zip(crops, captions, strict=True)):
         x, y = settings.gap_px + i % settings.columns * cell[0], settings.gap_px + i // settings.columns * cell[1]
         if crop is None:
@@ -92,7 +92,9 @@ def font_of(size_px: int) -> Font:
     return ImageFont.load_default(size_px)
 
 
-def _shortener(font: Font, width: int) -> Callable[[str], str]:
+def shortener(font: Font, width: int) -> Callable[[str], str]:
+    """A function that cuts words off, with an ellipsis, so that they are no wider than ``width`` pixels."""
+
     def fits(text: str) -> str:
         text = text.replace("\n", " ")
         if font.getlength(text) <= width:
