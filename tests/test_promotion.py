@@ -15,12 +15,13 @@ from tagtrace.contract import ExitCode, TagtraceError
 from tagtrace.datasets.truth import AdvertTruth, LineTruth, PhotoTruth, write_truth
 from tagtrace.models.library import begin_folder, put_in_use, roll_back
 from tagtrace.models.registry import ModelFile, Task, from_file, load_registry, resolve
-from tagtrace.training.compare import DataSet, compare_predictions, contestant
+from tagtrace.training.compare import DataSet, compare_predictions, contestant, data_set
 from tagtrace.training.compare_counts import group_photos
 from tagtrace.training.compare_speed import speed_of_predictions
 from tagtrace.training.compare_stats import StatisticsSettings, difference_of, sign_test
 from tagtrace.training.predictions import FoundAdvert, FoundIdentifier, FoundLine, Prediction, prediction_to_json
 from tagtrace.training.promote import Limits, judge
+from tagtrace.training.runs import manifest_of
 
 QUICK = StatisticsSettings(draws=500)
 QUAD = ((10.0, 10.0), (110.0, 10.0), (110.0, 40.0), (10.0, 40.0))
@@ -112,6 +113,9 @@ def test_two_predictions_are_compared_and_written(tmp_path: Path, capsys: pytest
     text = (tmp_path / "out" / "comparison.md").read_text()
     assert "## By slice" in text and "| photos of one advert put together" in text
     assert (tmp_path / "out" / "comparison.png").read_bytes()[:4] == b"\x89PNG"
+    # The folder means its truth: the same data, the same manifest.
+    assert told["data_sha256"] == manifest_of([tmp_path / "truth.jsonl"])[0]
+    assert data_set(tmp_path).name == data_set(tmp_path / "truth.jsonl").name == str(tmp_path / "truth.jsonl")
 
 
 def test_a_side_that_is_not_there_is_named() -> None:

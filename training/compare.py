@@ -164,7 +164,9 @@ def data_set(truth: Path, photos: Path | None = None, shops: Path | None = None,
     shown = read_truth(truth)[: limit or None]
     if not shown:
         raise TagtraceError(f"{truth}: has no photos; there is nothing to compare on")
-    return DataSet(str(truth), folder, shown, load_shops(shops).resources if shops is not None else (), shops)
+    # its file, not its folder: by that the manifest of a comparison is made
+    file = truth / "truth.jsonl" if truth.is_dir() else truth
+    return DataSet(str(file), folder, shown, load_shops(shops).resources if shops is not None else (), shops)
 
 
 def compare(
