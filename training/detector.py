@@ -83,6 +83,11 @@ def _check_label(label: Path) -> None:
             raise TagtraceError(f"{label}:{number}: a corner lies outside of the picture; clip the quad to its border")
 
 
+def can_resume(settings: DetectorSettings) -> bool:
+    """Whether a run in ``settings.out`` was broken off and can go on: it keeps its state until it is complete."""
+    return (settings.out / "weights" / STATE).is_file()
+
+
 def train_detector(settings: DetectorSettings, *, resume: bool = False) -> TrainingResult:
     """Fine-tune the detector and return its best checkpoint.
 

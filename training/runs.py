@@ -160,8 +160,8 @@ def environment() -> dict[str, Any]:
         "system": platform.platform(),
         "machine": platform.machine(),
         "processors": os.cpu_count(),
-        # the program's folder says nothing but where somebody's files lie
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        # the program's folder says nothing but where somebody's files lie, and a notebook's arguments are those of its kernel
+        "command": ["(in a notebook)"] if "ipykernel" in sys.modules else [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 
 

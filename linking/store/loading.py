@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
@@ -73,6 +73,13 @@ def latest_analysis(session: Session, sha256: str) -> Analysis | None:
         .where(PhotoRow.sha256 == sha256, AnalysisRow.latest)
     )
     return None if number is None else load_analysis(session, number)
+
+
+def latest_analyses(session: Session) -> Iterator[Analysis]:
+    """The latest analysis of every photo, in the order in which they were made; loaded one by one."""
+    for number in session.scalars(select(AnalysisRow.id).where(AnalysisRow.latest).order_by(AnalysisRow.id)).all():
+        yield load_analysis(session, number)
+        session.expunge_all()
 
 
 def latest_with_links(session: Session, sha256: str) -> tuple[Analysis, tuple[tuple[Link | None, ...], ...]] | None:
