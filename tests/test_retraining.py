@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from service_helpers import client_of, make_settings
 
 from tagtrace.cli import run
 from tagtrace.contract import ExitCode
@@ -86,9 +87,18 @@ def test_from_data_to_a_model_in_use(
     rows = [json.loads(row) for row in (tmp_path / "results" / "results.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len(rows) == 6
     assert {"my-detector", "my-recogniser"} <= {model["name"] for row in rows for model in row["models"]}
+    serve_them(next((data / "val" / "photos").iterdir()), tmp_path / "service")
     refuse_a_worse_one(data, tmp_path, capsys)
     assert run(["models", "rollback", "recogniser"]) == ExitCode.OK
     assert resolve(Task.RECOGNISER).sha256 == shipped[Task.RECOGNISER].sha256
+
+
+def serve_them(photo: Path, folder: Path) -> None:
+    """The service reads with the promoted models."""
+    with client_of(make_settings(folder)) as client:
+        answer = client.post("/v1/analyse", files={"photo": (photo.name, photo.read_bytes(), "image/jpeg")})
+    assert answer.status_code == 200, answer.text
+    assert {"my-detector", "my-recogniser"} <= {model["name"] for model in answer.json()["models"]}
 
 
 def refuse_a_worse_one(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
