@@ -74,6 +74,8 @@ class DataSettings(BaseSettings):
     # Review desk.
     desk_hold_s: float = Field(default=300.0, gt=0)
     """So long an advert is kept for the expert whom it is shown to."""
+    wait_for_photo_days: int = Field(default=14, ge=1)
+    """An advert that was set aside for another photo is in the queue again after so many days, also where none came."""
     desk_tiles_url: str = ""
     """Street background of maps, as ``https://tiles.city.example/{z}/{x}/{y}.png``; without it maps have a plain ground."""
     desk_tiles_attribution: str = ""

@@ -8,18 +8,22 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from sqlalchemy import update
 
 from tagtrace.contract import Advert, Line, Reading
-from tagtrace.linking.store import decisions, resources
+from tagtrace.linking.store import decisions, queue_rows, resources
 from tagtrace.linking.store.reviews import Word, reviews_of
+from tagtrace.linking.store.tables import DecisionRow, PhotoRow
 from tagtrace.service.access import Role
 from tagtrace.service.desk import pictures
+from tagtrace.service.desk.catalogues import catalogue
 
 _spec = importlib.util.spec_from_file_location("tagtrace_tests_desk_samples", Path(__file__).with_name("desk_samples.py"))
 assert _spec is not None and _spec.loader is not None
@@ -136,6 +140,37 @@ def test_each_word_closes_an_advert_or_passes_it(running: Running) -> None:
     assert current(page.text) == ""
     other = running.desk.person("second", Role.EXPERT)
     assert current(other.get("/desk/queue").text) == running.names[3]
+
+
+def test_an_advert_that_waited_in_vain_is_in_the_queue_again_and_says_so(running: Running) -> None:
+    """Not before its days are over; then in every language, and the history names the machine."""
+    waits = running.names[2]
+    running.decide(waits, "another_photo")
+    assert current(running.expert.get("/desk/queue", params={"part": "doubtful"}).text) == ""
+
+    def age(days: int) -> None:
+        def change(session: Any) -> None:
+            at = datetime.now(UTC) - timedelta(days=days)
+            session.execute(update(DecisionRow).where(DecisionRow.verdict == Word.ANOTHER_PHOTO).values(at=at))
+            session.execute(update(PhotoRow).values(received_at=at - timedelta(days=1)))
+            queue_rows.fill(session)
+
+        running.store.write(change, "tests")
+
+    days = running.desk.settings.wait_for_photo_days
+    age(days - 1)
+    assert current(running.expert.get("/desk/queue", params={"part": "doubtful"}).text) == ""
+    age(days + 1)
+    for language in ("kk", "ru", "en"):
+        page = running.expert.get("/desk/queue", params={"part": "doubtful"}, headers={"Accept-Language": language}).text
+        assert current(page) == waits
+        assert catalogue(language)["queue.back_waited"] in page
+    assert running.words(waits) == [Word.ANOTHER_PHOTO, Word.WAITED]
+    history = running.expert.get(f"/desk/adverts/{waits}", headers={"Accept-Language": "en"}).text
+    assert re.search(r"<strong>no other photo came</strong> <span>machine</span>", history)
+    assert running.decide(waits, "waited").status_code == 422, "nobody says that"
+    assert running.decide(waits, "confirmed", seen=10**6).status_code == 200
+    assert current(running.expert.get("/desk/queue", params={"part": "doubtful"}).text) == ""
 
 
 def test_a_corrected_text_is_kept_beside_what_was_read(running: Running) -> None:

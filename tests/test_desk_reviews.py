@@ -24,10 +24,11 @@ from tagtrace.contract import (
     TagtraceError,
 )
 from tagtrace.linking.sightings import Sighting
-from tagtrace.linking.store import Store, decisions, queue, resources, reviews, shops
+from tagtrace.linking.store import Store, checks, decisions, queue, queue_rows, resources, reviews, shops, waiting
 from tagtrace.linking.store.analyses import put_analysis
 from tagtrace.linking.store.clusters import put_sightings
 from tagtrace.linking.store.queue import Chosen, next_entries
+from tagtrace.linking.store.tables import PhotoRow
 
 TELEGRAM = IdentifierKind.TELEGRAM
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -155,4 +156,54 @@ def test_one_that_waits_comes_back_with_another_photo(filled: Store) -> None:
     filled.write(lambda session: put_analysis(session, found, [[link(Outcome.NEW, Band.NONE)]]), "tests")
     seen = Sighting("2" * 64, 0, found.adverts[0].identifiers, lat=51.1, lon=71.5)
     put_sightings(filled, [seen], at=datetime.now(UTC), actor="tests")
+    with filled.read() as session:
+        (entry,) = next_entries(session, "person 2", LONG_AGO)
+        assert (entry.back, entry.seen, entry.again) == (queue.Back.PHOTO, 2, False)
+    filled.write(lambda session: reviews.record(session, key, reviews.Word.ANOTHER_PHOTO), "person 2")
+    assert order(filled) == [], "asked for again, it waits for a third one"
+
+
+def test_another_photo_that_was_received_before_it_was_asked_for_counts(filled: Store) -> None:
+    """It lay in the queue of the workers: who asked had not seen it."""
+    key = put(filled, "1", "sunkar_shop7", Outcome.NEW)
+    filled.write(lambda session: reviews.record(session, key, reviews.Word.ANOTHER_PHOTO), "person 1")
+    early = {"sha256": "2" * 64, "received_at": datetime.now(UTC) - timedelta(hours=1), "name": "", "place": ""}
+    filled.write(lambda session: session.add(PhotoRow(**early)), "tests")
+    found = Analysis("2.jpg", "2" * 64, 200, 100, (advert("sunkar_shop7"),), lat=51.1, lon=71.5)
+    filled.write(lambda session: put_analysis(session, found, [[link(Outcome.NEW, Band.NONE)]]), "tests")
+    put_sightings(filled, [Sighting("2" * 64, 0, found.adverts[0].identifiers, lat=51.1, lon=71.5)], at=LONG_AGO, actor="x")
     assert len(order(filled)) == 1
+
+
+def test_one_that_waits_in_vain_comes_back_marked_and_once(filled: Store) -> None:
+    """It is brought back when its time is over and not before; the same word again sets it aside again, any other decides."""
+    key = put(filled, "1", "sunkar_shop7", Outcome.NEW)
+    put(filled, "2", "berkut_zone", Outcome.NEW)
+    filled.write(lambda session: reviews.record(session, key, reviews.Word.ANOTHER_PHOTO), "person 1")
+
+    def bring_back(days: int) -> int:
+        moment = datetime.now(UTC) + timedelta(days=days)
+        with filled.read() as session:
+            due = waiting.is_due(session, moment)
+        count: int = filled.write(lambda session: waiting.bring_back(session, moment, 10), "desk")
+        assert due == bool(count)
+        return count
+
+    def backs() -> dict[str, str]:
+        with filled.read() as session:
+            return {entry.key[0][0]: str(entry.back) for entry in next_entries(session, "person 1", LONG_AGO)}
+
+    assert (bring_back(-1), backs()) == (0, {"2": ""})
+    assert (bring_back(1), backs()) == (1, {"1": "waited", "2": ""})
+    assert bring_back(1) == 0, "it waits no longer"
+    with filled.read() as session:
+        words = [(review.word, review.actor) for review in reviews.reviews_of(session, [key])]
+        assert queue.count_open(session, "person 1", LONG_AGO)[Chosen.ALL] == 2
+    assert words == [(reviews.Word.ANOTHER_PHOTO, "person 1"), (reviews.Word.WAITED, "desk")]
+    before = backs()
+    filled.write(queue_rows.fill, "tests")
+    assert backs() == before and all(finding.sound for finding in checks.check_store(filled))
+    filled.write(lambda session: reviews.record(session, key, reviews.Word.ANOTHER_PHOTO), "person 1")
+    assert (backs(), bring_back(1)) == ({"2": ""}, 1)
+    filled.write(lambda session: reviews.confirm(session, key), "person 1")
+    assert (bring_back(1), backs()) == (0, {"2": ""})

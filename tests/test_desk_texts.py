@@ -36,7 +36,7 @@ FAMILIES = {
     "action": Action,
     "part": Chosen,
     "word": Word,
-    "done": Word,
+    "done": set(Word) - {Word.WAITED},
     "match": ("same_photo", "same_advert", "same_stencil", "none"),
     "step": (
         *(name.replace(" ", "_") for name in STEPS),

@@ -15,7 +15,8 @@ from .approvals import ProposalRow, ProposalState
 from .audit import verify_audit
 from .database import Store
 from .protection import load_protection
-from .queue_rows import ALONE, QueueRow, walls_of_clusters, wrong_counts
+from .queue_rows import QueueRow, wrong_counts
+from .queue_walls import ALONE, walls_of_clusters
 from .tables import AdvertRow, AnalysisRow, AuditRow, IdentifierRow, LinkRow, PhotoRow, ResourceEventRow, ResourceRow, ShopRow
 
 _MOST_NAMED = 20
@@ -127,7 +128,7 @@ def _queue(session: Session) -> Finding:
     """A sample of the queue against what it is made of, and its counts against its rows."""
     names = list(session.scalars(select(QueueRow.wall).order_by(QueueRow.wall).limit(_SAMPLE)))
     held = walls_of_clusters(session, [name for name in names if not name.startswith(ALONE)])
-    wrong = [wall.name for wall in held if not wall.is_open()] + [f"count of {part}" for part in wrong_counts(session)]
+    wrong = [wall.name for wall in held if not wall.is_left()] + [f"count of {part}" for part in wrong_counts(session)]
     gone = {name for name in names if not name.startswith(ALONE)} - {wall.name for wall in held}
     wrong += sorted(gone)
     words = f"{', '.join(wrong[:_MOST_NAMED])} differ from the adverts" if wrong else "the queue is that of the open adverts"

@@ -15,19 +15,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ..sightings import Key
-from .queue_rows import (
-    ALONE,
-    Chosen,
-    QueueCountRow,
-    QueuePartRow,
-    QueueRow,
-    QueueSettings,
-    Wall,
-    names_in,
-    wall_at,
-    wall_of,
-    walls_of_clusters,
-)
+from .queue_rows import QueueCountRow, QueuePartRow, QueueRow, names_in
+from .queue_walls import ALONE, Back, Chosen, QueueSettings, wall_named, wall_of
 from .tables import DecisionRow, IdentifierRow, ReadingRow
 from .verdicts import SUBJECT, Word
 
@@ -48,6 +37,8 @@ class Entry:
     again: bool
     """It was decided about, and something new is seen on it; ``key`` shows that."""
     score: float
+    back: Back = Back.NO
+    """Why it is open again though nobody has decided about it."""
 
 
 def next_entries(
@@ -70,7 +61,7 @@ def next_entries(
 
 def _entry(row: QueueRow, key: Key) -> Entry:
     cluster = "" if row.wall.startswith(ALONE) else row.wall
-    return Entry(key, cluster, row.seen, row.new, row.doubt, row.silent, row.again, row.score)
+    return Entry(key, cluster, row.seen, row.new, row.doubt, row.silent, row.again, row.score, Back(row.back))
 
 
 def count_open(session: Session, actor: str, since: datetime) -> dict[Chosen, int]:
@@ -97,7 +88,8 @@ def _skipped(session: Session, actor: str, since: datetime) -> set[str]:
 def _clearest(session: Session, row: QueueRow) -> Key:
     """The advert of a cluster that shows most, most surely: the most contacts, then the surest text; of one that comes again only
     those with something new."""
-    wall = _wall(session, row.wall)
+    wall = wall_named(session, row.wall)
+    assert wall is not None, "its row is made of it"
     news = set(wall.news()) if row.again else set()
     numbers = [number for number, key in wall.adverts.items() if not news or key in news]
     contacts, texts = _sums(session, IdentifierRow, numbers), _sums(session, ReadingRow, numbers)
@@ -114,13 +106,4 @@ def _sums(session: Session, table: type[IdentifierRow] | type[ReadingRow], numbe
     return found
 
 
-def _wall(session: Session, name: str) -> Wall:
-    if not name.startswith(ALONE):
-        return walls_of_clusters(session, [name])[0]
-    photo, _, number = name[len(ALONE) :].rpartition("-")
-    found = wall_at(session, (photo, int(number)))
-    assert found is not None
-    return found
-
-
-__all__ = ["Chosen", "Entry", "QueueSettings", "count_open", "next_entries", "wall_of"]
+__all__ = ["Back", "Chosen", "Entry", "QueueSettings", "count_open", "next_entries", "wall_of"]

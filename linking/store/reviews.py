@@ -20,7 +20,8 @@ from .audit import actor_of, note
 from .decisions import LinkDecision, Verdict, decide_link
 from .loading import latest_with_links
 from .protection import load_protection
-from .queue_rows import touch, wall_at
+from .queue_rows import touch
+from .queue_walls import wall_at
 from .resources import confirm_verification, find, register, set_state
 from .rulings import LEFT_OUT, restore_advert, settle
 from .tables import DecisionRow, ResourceRow
@@ -140,6 +141,7 @@ def _place(session: Session, key: Key, contacts: Sequence[Sequence[str]]) -> dic
     wall = wall_at(session, key)
     known = {(str(kind), str(value)) for kind, value in contacts} | (wall.known() if wall is not None else set())
     placed: dict[str, Any] = {"known": [list(contact) for contact in sorted(known)]}
+    placed |= {"sightings": len(wall.adverts)} if wall is not None else {}
     if found is not None and 0 <= key[1] < len(found[0].adverts):
         placed["quad"] = [[float(x), float(y)] for x, y in found[0].adverts[key[1]].quad]
     return placed

@@ -36,13 +36,18 @@ class Word(StrEnum):
     """Another sighting of an advert that is known: their clusters are one."""
     ANOTHER_PHOTO = "another_photo"
     """It cannot be read; the reporter is asked for another photo."""
+    WAITED = "waited"
+    """No other photo came in time. The desk says it itself, and the advert is in the queue again."""
     SKIPPED = "skipped"
     UNDONE = "undone"
     """The word before this one was taken back."""
 
 
-CLOSING: Final = frozenset({Word.CONFIRMED, Word.CORRECTED, Word.REJECTED, Word.NOT_ADVERT, Word.ANOTHER_PHOTO})
-"""Words after which an advert is not in the queue. One that waits for another photo comes back when there is one."""
+DECIDING: Final = frozenset({Word.CONFIRMED, Word.CORRECTED, Word.REJECTED, Word.NOT_ADVERT})
+"""Words after which an advert is decided about."""
+CLOSING: Final = DECIDING | {Word.ANOTHER_PHOTO, Word.WAITED}
+"""Words that stand on an advert until the next of them. One that waits for another photo comes back when there is one, or when
+none came in time."""
 
 
 @dataclass(frozen=True, slots=True)

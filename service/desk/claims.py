@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from ...linking.store import Store
+from ...linking.store import Store, waiting
 from ...linking.store.holds import held_by_others, hold
 from ...linking.store.queue import Chosen, Entry, next_entries, wall_of
 from ..settings import ServiceSettings
 
 _TRIES = 5
 """Experts who look for their next advert in the same moment may want the same one so often."""
+ACTOR = "desk"
+"""Who brings adverts back, in the audit log."""
+_MOST_BACK = 100
+"""Adverts brought back at once; the next look at the queue brings further ones."""
+
+
+def bring_back(store: Store, settings: ServiceSettings) -> None:
+    """Put adverts that have waited for another photo long enough into the queue again."""
+    moment = datetime.now(UTC) - timedelta(days=settings.wait_for_photo_days)
+    with store.read() as session:
+        if not waiting.is_due(session, moment):
+            return
+    store.write(lambda session: waiting.bring_back(session, moment, _MOST_BACK), ACTOR)
 
 
 def next_for(

@@ -14,7 +14,7 @@ from ...linking.store.sights import near_clusters, resource_facts
 from ...linking.store.verdicts import standing
 from ..problems import ProblemError
 from .advert_view import AdvertView, key_of, load_view, names_of
-from .claims import next_for, take
+from .claims import bring_back, next_for, take
 from .deciding import Said, contacts_in, decide, take_back_last
 from .pages import Desk, ExpertDesk, ReaderDesk, desk_router, link
 
@@ -26,7 +26,7 @@ MOST_CANDIDATES = 9
 AHEAD = 3
 """Adverts whose pictures the browser asks for before they are shown: covering a photo takes a second."""
 _MOST_TEXT = 2000
-_SAYABLE = frozenset(Word) - {Word.UNDONE}
+_SAYABLE = frozenset(Word) - {Word.UNDONE, Word.WAITED}
 VERIFIED = "+"
 
 
@@ -108,6 +108,7 @@ def _next(desk: Desk, part: Chosen, advert: str) -> dict[str, Any]:
     now = datetime.now(UTC)
     since = now - SKIPPED_FOR
     store, settings = desk.state.store, desk.state.settings
+    bring_back(store, settings)
     entries = next_for(store, settings, desk.actor, since, part, AHEAD, keep=desk.may_decide and not advert)
     with store.read() as session:
         counts = count_open(session, desk.actor, since)

@@ -45,7 +45,7 @@ class Texts:
         kind, _, rest = actor.partition(" ")
         if actor in names:
             return names[actor]
-        if kind in ("worker", "score"):
+        if kind in ("worker", "score", "desk"):
             return self("actor.machine")
         if kind in ("key", "person") and rest:
             return self(f"actor.{kind}", id=rest)
