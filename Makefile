@@ -17,7 +17,7 @@ export YOLO_OFFLINE := true
 export YOLO_AUTOINSTALL := false
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help setup setup-base setup-serve demo serve test check lint format installed types imports pytest slow peers lock lock-upgrade wheel clean
+.PHONY: help setup setup-base setup-serve demo serve test check lint format installed types imports pytest slow peers notebooks pair lock lock-upgrade wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,14 @@ slow: setup ## The tests that take long
 peers: setup ## The tests that run other readers
 	@tools/system_packages.sh tesseract-ocr tesseract-ocr-rus tesseract-ocr-kaz
 	$(BIN)/pytest -m peers $(PYTEST_ARGS)
+
+notebooks: setup ## Execute the notebooks, at the size that takes minutes
+	@rm -rf build/notebooks
+	TAGTRACE_NOTEBOOK=tiny TAGTRACE_NOTEBOOK_FOLDER=$(CURDIR)/build/notebooks OMP_NUM_THREADS=2 \
+	  $(BIN)/pytest notebooks --nbmake --nbmake-timeout=900 --timeout=1200 --durations=0 $(PYTEST_ARGS)
+
+pair: setup ## Write the notebooks (.ipynb) again from their pairs (.py)
+	@$(BIN)/python tools/notebooks.py
 
 lock: setup ## Write the locks again after a change of pyproject.toml
 	$(BIN)/python tools/lock.py

@@ -27,16 +27,33 @@ def reference() -> Reference:
     return Reference("tests", 100, {}, count(analysis(n) for n in range(100)))
 
 
-def test_a_change_is_told_with_its_measure_and_few_photos_say_nothing() -> None:
-    from tagtrace.training.watching import drift_table
+def test_a_change_is_told_with_its_measure_and_chance_is_not() -> None:
+    from tagtrace.training.watching import drift_table, own_reference
 
-    same = [analysis(n) for n in range(40)]
-    worse = [analysis(n, "ЖҰМЫС", 0.4) for n in range(40)]
-    rows = drift_table(reference(), {"same": same, "worse": worse, "few": worse[:3]}).splitlines()[2:]
-    told = {(cells[1], cells[2]): cells[4] for cells in ([cell.strip() for cell in row.split("|")] for row in rows)}
+    mixed = [analysis(n, confidence=0.97 if n % 2 else 0.4) for n in range(100)]
+    groups = {
+        "same": mixed[:40],
+        "worse": [analysis(n, "ЖҰМЫС", 0.4) for n in range(40)],
+        "few": [analysis(n, confidence=0.4) for n in range(3)],
+    }
+    rows = drift_table(own_reference(mixed, "tests"), groups).splitlines()[2:]
+    told = {(cells[1], cells[2]): cells[6] for cells in ([cell.strip() for cell in row.split("|")] for row in rows)}
     assert {word for (name, _), word in told.items() if name == "same"} == {"alike"}
     assert told["worse", "script"] == told["worse", "line confidence"] == "much" and told["worse", "photo"] == "alike"
-    assert told["few", "script"] == "too few photos to say (3 of 30)"
+    assert told["few", "line confidence"] == "may be chance"
+
+
+def test_chance_stays_below_its_bound_as_often_as_it_says() -> None:
+    from tagtrace.scoring.drift import stability
+    from tagtrace.training.watching import by_chance
+
+    rng = np.random.default_rng(5)
+    shares = [0.1, 0.2, 0.3, 0.4]
+    below = 0
+    for _ in range(400):
+        drawn = [dict(zip("abcd", rng.multinomial(size, shares).tolist(), strict=True)) for size in (300, 120)]
+        below += stability(*drawn) <= by_chance(*drawn)
+    assert 0.92 <= below / 400 <= 0.98
 
 
 def test_the_index_over_time_rises_where_the_photos_change() -> None:

@@ -27,7 +27,7 @@ WHOLE = ROOT / "requirements.lock"
 PARTS = {
     "base.txt": (),
     "serve.txt": ("serve", "video", "heif", "postgres"),
-    "test.txt": ("train", "peers", "heif", "postgres", "serve", "video", "dev"),
+    "test.txt": ("train", "notebooks", "peers", "heif", "postgres", "serve", "video", "dev"),
 }
 INSTALLER = "uv>=0.5"
 LOWEST_PYTHON = "3.11"

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image as PilImage
+from scipy.stats import chi2
 
 from ..contract import Analysis
 from ..datasets.photos import inside, load_photo
@@ -33,8 +34,8 @@ class WatchSettings:
     noticeable: float = 0.1
     much: float = 0.25
     """Population stability index, as ``scoring.drift`` has it."""
-    least: int = 30
-    """Photos below which nothing is said: the index of a few is chance."""
+    level: float = 0.95
+    """An index that this share of equal groups stays below says nothing."""
     columns: int = 3
 
 
@@ -49,20 +50,41 @@ def read_in(store: Store, names: Sequence[str] = ()) -> list[Analysis]:
     return [analysis for analysis in found if not wanted or analysis.sha256 in wanted]
 
 
-def verdict(index: float, photos: int, settings: WatchSettings = DEFAULT) -> str:
-    """What an index says, in words."""
-    if photos < settings.least:
-        return f"too few photos to say ({photos} of {settings.least})"
-    return "much" if index > settings.much else "noticeable" if index > settings.noticeable else "alike"
+def by_chance(expected: Mapping[str, int], found: Mapping[str, int], level: float = DEFAULT.level) -> float:
+    """The stability index that groups of these sizes stay below, in ``level`` of the cases, although nothing has changed.
+
+    About chi-squared over the buckets, times the inverse counts. Lines of one photo hang together, so it is rather too low.
+    """
+    sizes = max(1, sum(expected.values())), max(1, sum(found.values()))
+    buckets = len(expected.keys() | found.keys())
+    return float(chi2.ppf(level, max(1, buckets - 1))) * (1 / sizes[0] + 1 / sizes[1])
+
+
+def own_reference(analyses: Sequence[Analysis], source: str) -> Reference:
+    """A reference of one's own photos, as `tagtrace models reference` writes it."""
+    models = {model.name: model.sha256 for analysis in analyses for model in analysis.models}
+    return Reference(source, len(analyses), models, count(analyses))
+
+
+def verdict(index: float, chance: float, settings: WatchSettings = DEFAULT) -> str:
+    """What an index says, in words, where so much may come by chance."""
+    if index <= settings.noticeable:
+        return "alike"
+    if index <= chance:
+        return "may be chance"
+    return "much" if index > settings.much else "noticeable"
 
 
 def drift_table(reference: Reference, seen: Mapping[str, Sequence[Analysis]], settings: WatchSettings = DEFAULT) -> str:
     """The index of every measure for several groups of analyses (by name), with what it says, as a Markdown table."""
     rows: list[tuple[str | float | None, ...]] = []
     for name, analyses in seen.items():
-        for measure, index in drift(reference, count(analyses)).items():
-            rows.append((name, measure.replace("_", " "), index, verdict(index, len(analyses), settings)))
-    return table(("photos", "measure", "stability index", "drift"), rows, left=2)
+        found = count(analyses)
+        for measure, index in drift(reference, found).items():
+            chance = by_chance(reference.measures[measure], found[measure], settings.level)
+            counted = sum(found[measure].values())
+            rows.append((name, measure.replace("_", " "), counted, index, chance, verdict(index, chance, settings)))
+    return table(("photos", "measure", "seen", "stability index", "by chance below", "drift"), rows, left=2)
 
 
 def draw_drift(reference: Reference, seen: Mapping[str, Histograms], settings: WatchSettings = DEFAULT) -> PilImage.Image:
