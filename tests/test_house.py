@@ -156,7 +156,8 @@ def test_locks_cover_what_is_declared_and_agree(root: Path, project: dict[str, A
     whole, base, test = (locked(root / name) for name in ("requirements.lock", "locks/base.txt", "locks/test.txt"))
     assert names(project["project"]["dependencies"]) <= set(base)
     assert names([line for lines in extras.values() for line in lines]) <= set(whole)
-    assert names([line for extra in ("train", "peers", "heif", "postgres", "dev") for line in extras[extra]]) <= set(test)
+    tested = ("train", "notebooks", "peers", "heif", "postgres", "dev")
+    assert names([line for extra in tested for line in extras[extra]]) <= set(test)
     assert set(base) <= set(test) <= set(whole)
     for part in (base, test):
         assert {name: whole[name] for name in part} == part
