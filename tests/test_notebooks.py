@@ -73,6 +73,19 @@ def test_the_size_comes_from_the_environment_and_a_wrong_one_is_named(monkeypatc
     assert SCALES["laptop"].val_photos >= Limits().least_photos
 
 
+@pytest.mark.parametrize("name", ["tiny", "laptop", "gpu"])
+def test_every_size_has_settings_that_hold_together(name: str, tmp_path: Path) -> None:
+    from tagtrace.training.notebook import comparison, detector_run, recogniser_run, scale_of
+
+    scale = scale_of(name)
+    detector = detector_run(scale, tmp_path / "yolo", tmp_path / "det")
+    assert (detector.device, detector.seed) == (scale.device, scale.seed) and detector.epochs > 1, "else it cannot be stopped"
+    recogniser = recogniser_run(scale, (tmp_path,), tmp_path, tmp_path / "rec")
+    assert 0 < recogniser.checkpoint_steps <= recogniser.eval_steps < recogniser.steps
+    assert recogniser.device == scale.device and recogniser.batch.max_batch == scale.recogniser_batch
+    assert 0 < comparison(scale).speed.photos <= scale.val_photos
+
+
 def test_walls_are_made_once_and_no_wall_is_on_two_sides(tmp_path: Path) -> None:
     from dataclasses import replace
 
