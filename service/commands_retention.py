@@ -17,6 +17,8 @@ def run(
 ) -> None:
     """Erase what has been kept as long as the settings TAGTRACE_KEEP_…_DAYS allow. Run it once a day.
 
+    Photos of adverts that nobody has decided about are kept longer (TAGTRACE_KEEP_UNDECIDED_PHOTO_DAYS).
+
     Example: tagtrace retention run --store city.db --dry-run
     """
     from ..linking.store.photos import PhotoFiles
@@ -26,5 +28,7 @@ def run(
     settings = load_settings(**({"photos": photos} if photos else {}))
     with _open(store) as opened:
         done = retention.run(opened, PhotoFiles(settings.photos), settings, datetime.now(UTC), dry=dry_run)
-    for name, count in done.items():
-        typer.echo(f"{name}: {count} {'would be erased' if dry_run else 'erased'}")
+    for name, setting in retention.SETTINGS.items():
+        days = getattr(settings, setting)
+        told = f"{done[name]} {'would be erased' if dry_run else 'erased'}" if days else "none erased"
+        typer.echo(f"{name}: {told} (TAGTRACE_{setting.upper()}={days}{'' if days else ': kept without end'})")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 AES_KEY_BYTES = 32
@@ -49,7 +50,11 @@ class DataSettings(BaseSettings):
     keep_empty_photo_days: int = Field(default=90, ge=0)
     """From the receipt of a photo in which there is no advert: its bytes."""
     keep_photo_days: int = Field(default=1825, ge=0)
-    """From the receipt of any other photo: its bytes, unless a resource that it shows is verified, sent or blocked."""
+    """From the receipt of any other photo: its bytes, unless a resource that it shows is verified, sent or blocked, or somebody
+    has yet to decide about an advert in it."""
+    keep_undecided_photo_days: int = Field(default=3650, ge=0)
+    """From the receipt of a photo with an advert that somebody has yet to decide about: its bytes. Not less than
+    ``keep_photo_days``."""
     keep_webhook_days: int = Field(default=90, ge=0)
     """From the end of a message to an intake system."""
     keep_request_days: int = Field(default=30, ge=0)
@@ -93,6 +98,15 @@ class DataSettings(BaseSettings):
         if value and not Path(value).is_file():
             raise ValueError(f"{value}: no such file; give a GeoJSON file of polygons")
         return value
+
+    @model_validator(mode="after")
+    def _undecided_is_kept_longer(self) -> Self:
+        """What nobody has decided about goes last."""
+        decided, undecided = self.keep_photo_days, self.keep_undecided_photo_days
+        if undecided and not 0 < decided <= undecided:
+            least = f"{decided} (TAGTRACE_KEEP_PHOTO_DAYS) or more, or " if decided else ""
+            raise ValueError(f"TAGTRACE_KEEP_UNDECIDED_PHOTO_DAYS must be {least}0, which keeps them without end")
+        return self
 
 
 def read_keys(text: str) -> list[tuple[str, bytes]]:

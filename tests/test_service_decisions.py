@@ -272,41 +272,6 @@ def test_lists_go_page_by_page_and_filter(desk: Any) -> None:
         assert lists.shops(session, "x", None, 5) == []
 
 
-def test_what_has_been_kept_long_enough_is_erased_and_evidence_is_not(desk: Any) -> None:
-    from datetime import timedelta
-
-    from tagtrace.linking.store.photos import PhotoFiles
-    from tagtrace.service import retention
-
-    files = PhotoFiles(desk.settings.photos)
-    kept, gone = helpers.see(desk, "tulpar_kz1")[0], helpers.see(desk, "berkut_zone", seed=3)[0]
-    empty = files.put(b"no advert in it")
-    number = report(desk, name="Invented Person")
-    with desk.store.begin("tests") as session:
-        resources.set_state(session, T, "tulpar_kz1", resources.ResourceState.VERIFIED)
-        row = {"sha256": empty, "place": files.url, "received_at": datetime.now(UTC), "name": ""}
-        session.add(lists.PhotoRow(**row))
-        session.execute(update(report_rows.ReportRow).values(text="my neighbour", address="my house"))
-
-    def after(days: int, dry: bool = False) -> dict[str, int]:
-        return retention.run(desk.store, files, desk.settings, datetime.now(UTC) + timedelta(days=days), dry=dry)
-
-    assert not any(after(20).values()) and not any(after(20, dry=True).values())
-    foreseen = after(200, dry=True)
-    assert foreseen["empty photos"] == 1 and foreseen["reporters"] == 1 and empty in files
-    assert after(200) == foreseen
-    assert empty not in files and kept in files and gone in files
-    with desk.store.read() as session:
-        assert not vault_rows.has(session, number) and report_rows.get_report(session, number).text == "my neighbour"
-    assert after(2000)["photos"] == 1
-    assert kept in files and gone not in files, "only the one that shows a verified resource is kept"
-    with desk.store.read() as session:
-        assert report_rows.get_report(session, number).text == "" and lists.photo(session, gone).place == ""
-        said = {row.action for row in session.scalars(select(AuditRow).where(AuditRow.actor == "retention"))}
-        assert {"photo.erase", "reporter.erase", "report.words"} <= said and audit.verify_audit(session) is None
-    assert not any(after(2000).values()), "done twice it changes nothing more"
-
-
 def test_the_funnel_counts_what_happened(desk: Any, tmp_path: Path) -> None:
     expert = desk.person("aigul", Role.EXPERT)
     first = helpers.see(desk, "tulpar_kz1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,7 +15,9 @@ from sqlalchemy.orm import Session
 from ..life import ResourceState
 from . import vault
 from .audit import note
+from .cluster_tables import BundleRow, SightingRow
 from .people import PersonSessionRow, SignInLockRow
+from .queue_rows import QueueRow
 from .report_tables import Open311Row, ReportMediaRow, ReportRequestRow, ReportRow, WebhookRow
 from .tables import AdvertRow, AnalysisRow, IdentifierRow, LinkRow, PhotoRow, ResourceRow
 
@@ -23,14 +26,29 @@ HELD: Final = (ResourceState.VERIFIED, ResourceState.SENT, ResourceState.BLOCKED
 _WHY: Final = "kept as long as it may be"
 
 
-def count_photos(session: Session, moment: datetime, *, empty: bool) -> int:
+class PhotoKind(StrEnum):
+    """A kind of photos with a time of its own."""
+
+    EMPTY = "empty"
+    """There is no advert in it."""
+    DECIDED = "decided"
+    UNDECIDED = "undecided"
+    """It shows an advert that somebody has to decide about, now or once there is another photo."""
+
+
+def count_photos(session: Session, moment: datetime, kind: PhotoKind) -> int:
     """How many photos ``photos`` would give."""
-    return session.scalar(select(func.count()).select_from(_photos(moment, empty).subquery())) or 0
+    return session.scalar(select(func.count()).select_from(_photos(moment, kind).subquery())) or 0
 
 
-def photos(session: Session, moment: datetime, *, empty: bool, limit: int) -> list[str]:
-    """SHA-256 of photos received before a moment whose bytes are kept and may go: without adverts (``empty``), or with some."""
-    return list(session.scalars(_photos(moment, empty).limit(limit)))
+def photos(session: Session, moment: datetime, kind: PhotoKind, limit: int) -> list[str]:
+    """SHA-256 of photos of a kind that were received before a moment, whose bytes are kept and may go."""
+    return list(session.scalars(_photos(moment, kind).limit(limit)))
+
+
+def may_go(session: Session, sha256: str, moment: datetime, kind: PhotoKind) -> bool:
+    """Whether a photo is still one that ``photos`` gives."""
+    return session.scalar(_photos(moment, kind).where(PhotoRow.sha256 == sha256)) is not None
 
 
 def release_photo(session: Session, sha256: str) -> None:
@@ -89,7 +107,7 @@ def _change(session: Session, dry: bool, table: Any, old: Any, action: str, valu
     return done.rowcount
 
 
-def _photos(moment: datetime, empty: bool) -> Any:
+def _photos(moment: datetime, kind: PhotoKind) -> Any:
     shown = select(AdvertRow.id).join(AnalysisRow, AnalysisRow.id == AdvertRow.analysis_id)
     shown = shown.where(AnalysisRow.photo_id == PhotoRow.id, AnalysisRow.latest).correlate(PhotoRow)
     own = and_(ResourceRow.kind == IdentifierRow.kind, ResourceRow.value == IdentifierRow.value)
@@ -97,5 +115,15 @@ def _photos(moment: datetime, empty: bool) -> Any:
     held = held.outerjoin(LinkRow, LinkRow.identifier_id == IdentifierRow.id)
     held = held.join(ResourceRow, or_(own, ResourceRow.id == LinkRow.resource_id)).where(ResourceRow.state.in_(HELD))
     rows = select(PhotoRow.sha256).where(PhotoRow.received_at < moment, PhotoRow.place != "")
-    rows = rows.where(~shown.exists() if empty else shown.exists(), ~held.exists())
+    rows = rows.where(~shown.exists() if kind is PhotoKind.EMPTY else shown.exists(), ~held.exists())
+    if kind is not PhotoKind.EMPTY:
+        rows = rows.where(_undecided() if kind is PhotoKind.UNDECIDED else ~_undecided())
     return rows.order_by(PhotoRow.id)
+
+
+def _undecided() -> Any:
+    """Photos of the physical adverts in the queue, those among them that wait for another photo."""
+    alone = select(QueueRow.wall).where(QueueRow.photo == PhotoRow.sha256).correlate(PhotoRow)
+    inside = select(QueueRow.wall).join(BundleRow, BundleRow.cluster == QueueRow.wall)
+    inside = inside.join(SightingRow, SightingRow.bundle == BundleRow.id).where(SightingRow.photo == PhotoRow.sha256)
+    return or_(alone.exists(), inside.correlate(PhotoRow).exists())
