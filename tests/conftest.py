@@ -10,17 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import postgres
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = {"train": ("torch", "ultralytics", "easyocr"), "peers": ("rapidocr", "faster_paddle", "pytesseract")}
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
-# Tests are no package (pytest's import mode "importlib"): a helper beside them is imported by its place.
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_postgres", Path(__file__).with_name("postgres.py"))
-assert _spec is not None and _spec.loader is not None
-postgres = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(postgres)
 
 # Before a library that would look something up, or take every core for a small test, is imported.
 os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", HF_HUB_OFFLINE="1")

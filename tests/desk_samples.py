@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import service_desk
 from PIL import Image, ImageDraw
 
 from tagtrace.contract import (
@@ -37,11 +37,6 @@ from tagtrace.linking.store import Store, resources, shops
 from tagtrace.linking.store.analyses import put_analysis
 from tagtrace.linking.store.clusters import put_sightings
 from tagtrace.linking.store.photos import PhotoFiles
-
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_desk", Path(__file__).with_name("service_desk.py"))
-assert _spec is not None and _spec.loader is not None
-service_desk = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(service_desk)
 
 TELEGRAM = IdentifierKind.TELEGRAM
 LISTED = Resource(TELEGRAM, "tulpar_kz1", "S1", "Тұлпар")

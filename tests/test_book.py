@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
+import sightings as worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,10 +17,6 @@ from tagtrace.linking.clusters import ClusterSettings, Overpaint, Sighting, plac
 from tagtrace.linking.ledger import Event, EventKind, replay
 from tagtrace.linking.shelf import PaintState, Shelf
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_sightings", Path(__file__).with_name("sightings.py"))
-assert _spec is not None and _spec.loader is not None
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 sighting, east, NOON = worlds.sighting, worlds.east, worlds.NOON
 
 

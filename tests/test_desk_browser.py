@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import re
 import shutil
 import socket
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import desk_samples as samples
 import pytest
 import uvicorn
 
@@ -22,11 +22,6 @@ from tagtrace.linking.store.reviews import Word, reviews_of
 from tagtrace.service.access import Role, people
 from tagtrace.service.run import server_config
 from tagtrace.service.settings import load_settings
-
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_desk_samples", Path(__file__).with_name("desk_samples.py"))
-assert _spec is not None and _spec.loader is not None
-samples = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(samples)
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]

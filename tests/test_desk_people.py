@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import service_desk as helpers
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from tagtrace.linking.store.tables import AuditRow
 from tagtrace.service.access import Role, people
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_desk", Path(__file__).with_name("service_desk.py"))
-assert _spec is not None and _spec.loader is not None
-helpers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(helpers)
 PASSWORD = helpers.PASSWORD
 NEW = "three green kettles"
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+import service_helpers as helpers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,12 +40,6 @@ from tagtrace.scoring.drift import (
 from tagtrace.service.jobs.reading import ReportReader, score_settings
 from tagtrace.service.jobs.worker import Worker
 
-if "service_helpers" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location("service_helpers", Path(__file__).with_name("service_helpers.py"))
-    assert _spec is not None and _spec.loader is not None
-    sys.modules["service_helpers"] = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(sys.modules["service_helpers"])
-helpers: Any = sys.modules["service_helpers"]
 BOX = ((0.0, 0.0), (9.0, 0.0), (9.0, 9.0), (0.0, 9.0))
 Counts = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 1000), min_size=1)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import sightings as worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,10 +15,6 @@ from tagtrace.linking.clusters import ClusterSettings, Sighting, place, trace
 from tagtrace.linking.joining import compare, is_pictured_again, is_spelt_again, joins
 from tagtrace.linking.wording import Spelt, common, from_bytes, spelt, to_bytes, told_apart
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_sightings", Path(__file__).with_name("sightings.py"))
-assert _spec is not None and _spec.loader is not None
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 ALMATY, east, reading, pictured = worlds.ALMATY, worlds.east, worlds.reading, worlds.pictured
 SETTINGS = ClusterSettings()
 

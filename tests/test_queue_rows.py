@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+import rulings_story as story
 from sqlalchemy import delete, select, update
 
 from tagtrace import cli
@@ -20,10 +20,6 @@ from tagtrace.linking.store.clusters import Decision, clusters_of, merge_cluster
 from tagtrace.linking.store.queue_rows import QueueCountRow, QueuePartRow, QueueRow
 from tagtrace.linking.store.tables import AdvertRow
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_rulings", Path(__file__).with_name("rulings_story.py"))
-assert _spec is not None and _spec.loader is not None
-story = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(story)
 ME, LONG_AGO, advert, analysis, put = story.ME, story.LONG_AGO, story.advert, story.analysis, story.put
 open_keys, sound = story.open_keys, story.sound
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
+import rulings_story as story
 from sqlalchemy import select
 
 from tagtrace.contract import (
@@ -36,10 +35,6 @@ from tagtrace.scoring.storing import link_again
 from tagtrace.service.deciding import links_of, take_back
 from tagtrace.service.register import Register
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_rulings", Path(__file__).with_name("rulings_story.py"))
-assert _spec is not None and _spec.loader is not None
-story = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(story)
 T, ME, LISTED, NEW = story.T, story.ME, story.LISTED, story.NEW
 advert, analysis, put, misread = story.advert, story.analysis, story.put, story.misread
 open_keys, shown, state, sound = story.open_keys, story.shown, story.state, story.sound

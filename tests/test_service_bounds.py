@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+import service_helpers as helpers
 import uvicorn
 
 from tagtrace.linking.store import Store
 from tagtrace.service.jobs.video import sharpest_frames
 from tagtrace.service.run import server_config
 from tagtrace.service.settings import ServiceSettings
-
-if "service_helpers" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location("service_helpers", Path(__file__).with_name("service_helpers.py"))
-    assert _spec is not None and _spec.loader is not None
-    sys.modules["service_helpers"] = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(sys.modules["service_helpers"])
-helpers: Any = sys.modules["service_helpers"]
 
 
 @contextmanager

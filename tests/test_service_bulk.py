@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import service_helpers as helpers
 from fastapi.testclient import TestClient
 
 from tagtrace.linking.store import Store
@@ -18,12 +17,6 @@ from tagtrace.service.jobs.reading import ReportReader, score_settings
 from tagtrace.service.jobs.worker import Worker
 from tagtrace.service.settings import ServiceSettings
 
-if "service_helpers" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location("service_helpers", Path(__file__).with_name("service_helpers.py"))
-    assert _spec is not None and _spec.loader is not None
-    sys.modules["service_helpers"] = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(sys.modules["service_helpers"])
-helpers: Any = sys.modules["service_helpers"]
 HEADERS = {"Content-Type": "text/csv"}
 
 

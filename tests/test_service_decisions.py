@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import service_desk as helpers
+import two_people
 from sqlalchemy import select, update
 
 from tagtrace.contract import IdentifierKind, TagtraceError
@@ -22,14 +23,6 @@ from tagtrace.service import vault
 from tagtrace.service.access import Role
 from tagtrace.service.settings import load_settings
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_desk", Path(__file__).with_name("service_desk.py"))
-assert _spec is not None and _spec.loader is not None
-helpers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(helpers)
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_two_people", Path(__file__).with_name("two_people.py"))
-assert _spec is not None and _spec.loader is not None
-two_people = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(two_people)
 T = IdentifierKind.TELEGRAM
 
 

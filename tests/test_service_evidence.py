@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import json
 import shutil
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import service_desk as helpers
 from PIL import Image as PilImage
 from PIL import ImageDraw, ImageFilter
 from sqlalchemy import select
@@ -32,10 +32,6 @@ from tagtrace.service import pictures, vault
 from tagtrace.service.access import Role
 from tagtrace.service.evidence import pdf
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_desk", Path(__file__).with_name("service_desk.py"))
-assert _spec is not None and _spec.loader is not None
-helpers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(helpers)
 T = IdentifierKind.TELEGRAM
 
 

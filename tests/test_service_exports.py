@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
 from collections.abc import Iterator
@@ -13,7 +12,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+import service_desk as helpers
 import stix2
+import two_people
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
@@ -27,14 +28,6 @@ from tagtrace.linking.store.tables import ResourceRow
 from tagtrace.linking.targets import target_of
 from tagtrace.service.access import Role
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_desk", Path(__file__).with_name("service_desk.py"))
-assert _spec is not None and _spec.loader is not None
-helpers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(helpers)
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_two_people", Path(__file__).with_name("two_people.py"))
-assert _spec is not None and _spec.loader is not None
-two_people = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(two_people)
 K, S = IdentifierKind, ResourceState
 VERIFIED = [
     (K.TELEGRAM, "tulpar_kz1"),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import importlib.util
 import json
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import service_helpers as helpers
+import two_people
 from fastapi.testclient import TestClient
 
 from tagtrace.contract import TagtraceError
@@ -25,17 +25,6 @@ from tagtrace.service.jobs.worker import Worker
 from tagtrace.service.settings import ServiceSettings
 from tagtrace.service.webhooks.addresses import check_address, is_public
 from tagtrace.service.webhooks.deliver import Deliverer, signing_key
-
-if "service_helpers" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location("service_helpers", Path(__file__).with_name("service_helpers.py"))
-    assert _spec is not None and _spec.loader is not None
-    sys.modules["service_helpers"] = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(sys.modules["service_helpers"])
-helpers: Any = sys.modules["service_helpers"]
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_two_people", Path(__file__).with_name("two_people.py"))
-assert _spec is not None and _spec.loader is not None
-two_people = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(two_people)
 
 
 @pytest.fixture

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import io
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import service_helpers as helpers
 from PIL import Image as PilImage
 
 from tagtrace.service.gate import Budget, Gate
 from tagtrace.service.problems import ProblemError
 from tagtrace.service.reports import uploads
 from tagtrace.service.requests import SPOOL, BodyBounds
-
-if "service_helpers" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location("service_helpers", Path(__file__).with_name("service_helpers.py"))
-    assert _spec is not None and _spec.loader is not None
-    sys.modules["service_helpers"] = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(sys.modules["service_helpers"])
-helpers: Any = sys.modules["service_helpers"]
 
 
 def test_no_more_is_held_than_there_is_and_the_smallest_goes_first() -> None:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import service_helpers as helpers
 from fastapi.testclient import TestClient
 
 from tagtrace.training.benchmark_service_hostile import hostile
 from tagtrace.training.hostile import Attack, attacks
 
-if "service_helpers" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location("service_helpers", Path(__file__).with_name("service_helpers.py"))
-    assert _spec is not None and _spec.loader is not None
-    sys.modules["service_helpers"] = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(sys.modules["service_helpers"])
-helpers: Any = sys.modules["service_helpers"]
 ATTACKS = attacks()
 
 

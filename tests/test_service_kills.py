@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import importlib.util
 import json
 import multiprocessing
 import random
 import socket
-import sys
 import threading
 import time
 from multiprocessing.context import ForkServerProcess
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import service_helpers as helpers
 
 from tagtrace.linking.store import Store
 from tagtrace.linking.store.checks import check_store
@@ -26,12 +25,6 @@ from tagtrace.service.run import serve
 from tagtrace.service.settings import ServiceSettings
 from tagtrace.training.benchmark_service import multipart, picture
 
-if "service_helpers" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location("service_helpers", Path(__file__).with_name("service_helpers.py"))
-    assert _spec is not None and _spec.loader is not None
-    sys.modules["service_helpers"] = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(sys.modules["service_helpers"])
-helpers: Any = sys.modules["service_helpers"]
 KILLS = 20
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import re
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import service_desk as helpers
 from sqlalchemy import select, update
 
 from tagtrace.cli import run
@@ -22,10 +22,6 @@ from tagtrace.linking.store.tables import AuditRow
 from tagtrace.service.access import Role, people
 from tagtrace.service.settings import load_settings
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_desk", Path(__file__).with_name("service_desk.py"))
-assert _spec is not None and _spec.loader is not None
-helpers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(helpers)
 PASSWORD = helpers.PASSWORD
 
 

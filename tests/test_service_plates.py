@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
+import plates
 import pytest
 from PIL import Image
 
 from tagtrace.service import pictures
-
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_plates", Path(__file__).with_name("plates.py"))
-assert _spec is not None and _spec.loader is not None
-plates = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(plates)
 
 
 @pytest.mark.parametrize(

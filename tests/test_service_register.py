@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+import service_helpers as helpers
 
 from tagtrace.contract import IdentifierKind
 from tagtrace.linking.life import ResourceState
@@ -16,12 +14,6 @@ from tagtrace.linking.store.audit import register_version
 from tagtrace.linking.store.importing import import_shop_list
 from tagtrace.service.register import Register
 
-if "service_helpers" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location("service_helpers", Path(__file__).with_name("service_helpers.py"))
-    assert _spec is not None and _spec.loader is not None
-    sys.modules["service_helpers"] = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(sys.modules["service_helpers"])
-helpers: Any = sys.modules["service_helpers"]
 ONE, TWO = (IdentifierKind.TELEGRAM, "sample_000001x"), (IdentifierKind.TELEGRAM, "sample_000002x")
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import service_helpers as helpers
 from fastapi.testclient import TestClient
 from PIL import Image as PilImage
 
@@ -23,11 +22,6 @@ from tagtrace.service.jobs.reading import ReportReader, score_settings
 from tagtrace.service.jobs.worker import Worker
 from tagtrace.service.settings import ServiceSettings
 
-_spec = importlib.util.spec_from_file_location("service_helpers", Path(__file__).with_name("service_helpers.py"))
-assert _spec is not None and _spec.loader is not None
-helpers = importlib.util.module_from_spec(_spec)
-sys.modules["service_helpers"] = helpers
-_spec.loader.exec_module(helpers)
 picture = helpers.picture
 
 

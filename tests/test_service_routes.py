@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
+import service_desk as helpers
 from fastapi.routing import APIRoute
 
 from tagtrace.service.access import Allow, Public, Role, Scope, SignIn, keys, people
 from tagtrace.service.app import ROUTERS
 from tagtrace.service.open311.forms import PREFIX
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_desk", Path(__file__).with_name("service_desk.py"))
-assert _spec is not None and _spec.loader is not None
-helpers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(helpers)
 EXAMPLES = {
     "key": "0" * 64 + "-0",
     "sha256": "0" * 64,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import stat
 from pathlib import Path
 
 import pytest
+import service_desk as helpers
 
 from tagtrace.cli import run
 from tagtrace.linking.store import Store, reports
@@ -14,11 +14,6 @@ from tagtrace.linking.store.clusters import list_clusters
 from tagtrace.linking.store.reports import ReportState
 from tagtrace.service import sample
 from tagtrace.service.access import people
-
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_desk", Path(__file__).with_name("service_desk.py"))
-assert _spec is not None and _spec.loader is not None
-helpers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(helpers)
 
 
 def test_a_store_that_has_something_in_it_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,18 +6,17 @@ seen.
 
 from __future__ import annotations
 
-import importlib.util
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import hypothesis
 import pytest
+import service_desk as desks
+import service_helpers as helpers
 import uvicorn
 from hypothesis import HealthCheck, Phase, given
 from hypothesis.errors import Unsatisfiable
@@ -33,17 +32,6 @@ from tagtrace.linking.store import tracks as track_rows  # noqa: E402
 from tagtrace.service.access import Role, Scope, keys, people  # noqa: E402
 from tagtrace.service.run import server_config  # noqa: E402
 
-
-def _load(name: str) -> Any:
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-helpers, desks = _load("service_helpers"), _load("service_desk")
 CHECKED = (
     "not_a_server_error",
     "status_code_conformance",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import service_desk
 from sqlalchemy import insert, select, update
 
 from tagtrace.contract import (
@@ -35,11 +35,6 @@ from tagtrace.linking.store.figures import Figures
 from tagtrace.linking.store.report_tables import ReportEventRow, ReportPhotoRow, ReportRow, TrackEventRow, TrackRow
 from tagtrace.linking.store.tables import DecisionRow, PhotoRow, ResourceEventRow, ResourceRow
 from tagtrace.service.access import Role
-
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_desk", Path(__file__).with_name("service_desk.py"))
-assert _spec is not None and _spec.loader is not None
-service_desk = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(service_desk)
 
 T = IdentifierKind.TELEGRAM
 MONDAY = datetime(2026, 6, 1, 9, tzinfo=UTC)

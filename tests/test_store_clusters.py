@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sightings as worlds
 from sqlalchemy import event, func, select, text
 
 from tagtrace import cli
@@ -38,10 +38,6 @@ from tagtrace.linking.store.clusters import (
 )
 from tagtrace.training.benchmark_store import StoreBenchmark, benchmark_store
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_sightings", Path(__file__).with_name("sightings.py"))
-assert _spec is not None and _spec.loader is not None
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 sighting, east, NOON = worlds.sighting, worlds.east, worlds.NOON
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import networkx
 import pytest
+import two_people
 from sqlalchemy import text
 
 from tagtrace import cli
@@ -16,10 +16,6 @@ from tagtrace.contract import Advert, Analysis, ExitCode, Identifier, Identifier
 from tagtrace.linking.store import Store
 from tagtrace.linking.store.analyses import put_analysis
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_two_people", Path(__file__).with_name("two_people.py"))
-assert _spec is not None and _spec.loader is not None
-two_people = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(two_people)
 K = IdentifierKind
 LIST = """shop_id,kind,value,shop_name,first_seen,status
 A,telegram,tulpar_kz1,Tulpar,2026-01-02,active

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import service_desk
+import service_helpers as helpers
 from fastapi.testclient import TestClient
 
 from tagtrace.linking.store import Store
@@ -21,14 +21,6 @@ from tagtrace.service.app import create_app
 from tagtrace.service.jobs.reading import ReportReader, score_settings
 from tagtrace.service.jobs.worker import Worker
 
-for _name in ("service_helpers", "service_desk"):
-    if _name not in sys.modules:
-        _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
-        assert _spec is not None and _spec.loader is not None
-        sys.modules[_name] = importlib.util.module_from_spec(_spec)
-        _spec.loader.exec_module(sys.modules[_name])
-helpers: Any = sys.modules["service_helpers"]
-service_desk: Any = sys.modules["service_desk"]
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
-from pathlib import Path
 
 import pytest
+import two_people
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,10 +15,6 @@ from tagtrace.linking.store import Store, audit, protection, resources, shops
 from tagtrace.linking.store.decisions import LinkDecision, Verdict, confirmed_siblings, decide_link
 from tagtrace.linking.store.tables import ResourceRow
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_two_people", Path(__file__).with_name("two_people.py"))
-assert _spec is not None and _spec.loader is not None
-two_people = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(two_people)
 K, S = IdentifierKind, ResourceState
 TULPAR = [(K.TELEGRAM, "tulpar_kz1"), (K.TELEGRAM, "tulpar_kz2"), (K.PHONE, "+77495550001")]
 

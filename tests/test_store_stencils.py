@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 from dataclasses import replace
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import test_stencils as walls
 from sqlalchemy import func, select
 
 from tagtrace import cli
@@ -23,10 +23,6 @@ from tagtrace.linking.store.clusters import Decision, clusters_of, merge_cluster
 from tagtrace.linking.store.importing import import_shop_list
 from tagtrace.linking.store.stencils import keep_stencils, list_stencils, stencils_of
 
-_spec = importlib.util.spec_from_file_location("tagtrace_tests_stencils", Path(__file__).with_name("test_stencils.py"))
-assert _spec is not None and _spec.loader is not None
-walls = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(walls)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 UMIT, OTHER = "umit_kz24bot", "berkut_almat"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import service_desk
+import two_people
 from sqlalchemy import insert, select, update
 
 from tagtrace import cli
@@ -20,16 +21,6 @@ from tagtrace.linking.store.protection import UnprotectedRow, load_protection
 from tagtrace.linking.store.tables import ResourceEventRow, ResourceRow
 from tagtrace.service.access import Role
 
-
-def _load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"tagtrace_tests_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-two_people, service_desk = _load("two_people"), _load("service_desk")
 T, VALUE = IdentifierKind.TELEGRAM, "tulpar_kz1"
 ALIKE = "sko_narkohe1p_bot"
 """Looks like a protected name."""
