@@ -22,7 +22,7 @@ BASE_ROOMS = ("cli.py", "contract.py", "scoring", "linking", "inference", "model
 NOTES = {"training/EXPERIMENTS.md"}  # for whoever works on the code; not installed
 # Adapters in base rooms that run with an extra only: each is imported when its reader is asked for.
 OPTIONAL = {"torch", "torchvision", "easyocr", "easyocr_en_models", "rapidocr", "faster_paddle"}
-OPTIONAL |= {"pytesseract", "openvino", "pillow_heif"}
+OPTIONAL |= {"pytesseract", "openvino", "onnx", "pillow_heif"}
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def imports_of(path: Path) -> Iterator[str]:
 
 def third_party(paths: list[Path]) -> dict[str, Path]:
     """Every imported module that is neither ours nor Python's, and who asks for it (``_typeshed`` is for checkers alone)."""
-    known = sys.stdlib_module_names | {"tagtrace", "_typeshed"}
+    known = sys.stdlib_module_names | {"tagtrace", "_typeshed"} | {path.stem for path in Path(__file__).parent.glob("*.py")}
     return {name: path for path in paths for name in imports_of(path) if name not in known}
 
 
@@ -198,4 +198,4 @@ def test_setup_is_skipped_only_while_lock_and_metadata_stay(root: Path, tmp_path
 def test_setup_names_what_it_can_do(root: Path) -> None:
     ended = subprocess.run([sys.executable, str(root / "tools" / "environment.py")], check=False, capture_output=True, text=True)
     assert ended.returncode != 0
-    assert "base|test" in ended.stderr
+    assert "base|serve|test" in ended.stderr
