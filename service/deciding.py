@@ -9,7 +9,7 @@ from typing import Any
 from ..contract import Advert, Identifier, IdentifierKind, Link
 from ..linking.shops import link_advert
 from ..linking.sightings import Key
-from ..linking.store import reports, reviews
+from ..linking.store import named_reviews, reports, reviews
 from ..linking.store.reviews import Review, Word
 from ..linking.store.tracks import follow_resource
 from .joining import part_adverts
@@ -28,7 +28,13 @@ def links_of(register: Register, contacts: Sequence[Contact]) -> dict[Contact, L
 
 
 def take_back(session: Session, number: int, now: datetime) -> Review:
-    """Take a decision about an advert back, with what came of it. Raises ``TagtraceError`` where it cannot be taken back."""
+    """Take a decision about an advert or a named contact back, with what came of it. Raises ``TagtraceError``
+    where it cannot be taken back."""
+    named = named_reviews.review_numbered(session, number)
+    if named is not None:
+        review = named_reviews.undo_named(session, named)
+        follow_contacts(session, review, now)
+        return review
     review = reviews.undo(session, number)
     if review.word is Word.SAME_AS:
         part_adverts(session, review, now)

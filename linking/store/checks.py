@@ -15,8 +15,10 @@ from .approvals import ProposalRow, ProposalState
 from .audit import verify_audit
 from .database import Store
 from .protection import load_protection
+from .queue_named import Named, load_named
 from .queue_rows import QueueRow, wrong_counts
-from .queue_walls import ALONE, walls_of_clusters
+from .queue_walls import ALONE, Wall, walls_of_clusters
+from .report_tables import NAMED
 from .tables import AdvertRow, AnalysisRow, AuditRow, IdentifierRow, LinkRow, PhotoRow, ResourceEventRow, ResourceRow, ShopRow
 
 _MOST_NAMED = 20
@@ -127,9 +129,11 @@ def _protected(session: Session) -> Finding:
 def _queue(session: Session) -> Finding:
     """A sample of the queue against what it is made of, and its counts against its rows."""
     names = list(session.scalars(select(QueueRow.wall).order_by(QueueRow.wall).limit(_SAMPLE)))
-    held = walls_of_clusters(session, [name for name in names if not name.startswith(ALONE)])
-    wrong = [wall.name for wall in held if not wall.is_left()] + [f"count of {part}" for part in wrong_counts(session)]
-    gone = {name for name in names if not name.startswith(ALONE)} - {wall.name for wall in held}
+    named = [name for name in names if name.startswith(NAMED)]
+    clusters = [name for name in names if not name.startswith((ALONE, NAMED))]
+    held: list[Wall | Named] = [*walls_of_clusters(session, clusters), *load_named(session, named)]
+    wrong = [entry.name for entry in held if not entry.is_left()] + [f"count of {part}" for part in wrong_counts(session)]
+    gone = {*clusters, *named} - {entry.name for entry in held}
     wrong += sorted(gone)
     words = f"{', '.join(wrong[:_MOST_NAMED])} differ from the adverts" if wrong else "the queue is that of the open adverts"
     return Finding("queue", words, not wrong)

@@ -33,10 +33,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LinkDecision:
-    """A verdict on one identifier in one advert. ``resource`` is what it was compared with."""
+    """A verdict on one identifier in one advert (None: reports name it). ``resource`` is what it was compared with."""
 
-    photo_sha256: str
-    advert: int
+    photo_sha256: str | None
+    advert: int | None
     identifier: Contact
     verdict: Verdict
     resource: Contact
@@ -72,7 +72,8 @@ def decide_link(session: Session, decision: LinkDecision) -> None:
             details={},
         )
     )
-    what = f"photo {decision.photo_sha256} advert {decision.advert}"
+    photo = f"photo {decision.photo_sha256} advert {decision.advert}"
+    what = photo if decision.photo_sha256 is not None else f"contact {kind} {value}"
     said = {"identifier": f"{kind} {value}", "resource": _words(decision.resource), "why": decision.why}
     note(session, f"link.{decision.verdict}", what, said)
     if decision.verdict is Verdict.SIBLING and decision.identifier != decision.resource:

@@ -1,4 +1,4 @@
-"""The queue of the experts: one entry per cluster that nobody has decided about, what matters first.
+"""The queue of the experts: one entry per cluster, or contact that reports name, until somebody decides; what matters first.
 
 A cluster is all sightings of one physical advert, so nobody reads the same advert twice. What matters is a shop that nobody
 knows yet, an advert that is seen often, and a reading in doubt; what is known and clear comes last. The rows of the queue are
@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 from ..sightings import Key
 from .queue_rows import QueueCountRow, QueuePartRow, QueueRow, names_in
 from .queue_walls import ALONE, Back, Chosen, QueueSettings, wall_named, wall_of
+from .report_tables import NAMED, named_as
 from .tables import DecisionRow, IdentifierRow, ReadingRow
-from .verdicts import SUBJECT, Word
+from .verdicts import SUBJECTS, Word, review_of
 
 _MOST_IN = 400
 
@@ -39,6 +40,13 @@ class Entry:
     score: float
     back: Back = Back.NO
     """Why it is open again though nobody has decided about it."""
+    wall: str = ""
+    """The name of the entry."""
+
+    @property
+    def named(self) -> bool:
+        """Whether it is a contact that reports name: it has no advert, and its key is ``("", 0)``."""
+        return self.wall.startswith(NAMED)
 
 
 def next_entries(
@@ -56,12 +64,12 @@ def next_entries(
     # What is left out is little, and is mostly at the front: read past it instead of giving the database a long list.
     rows = rows.order_by(QueuePartRow.rank, QueuePartRow.first, QueuePartRow.wall).limit(limit + len(left_out))
     found = [row for row in session.scalars(rows) if row.wall not in left_out][:limit]
-    return [_entry(row, _clearest(session, row)) for row in found]
+    return [_entry(row, ("", 0) if row.wall.startswith(NAMED) else _clearest(session, row)) for row in found]
 
 
 def _entry(row: QueueRow, key: Key) -> Entry:
-    cluster = "" if row.wall.startswith(ALONE) else row.wall
-    return Entry(key, cluster, row.seen, row.new, row.doubt, row.silent, row.again, row.score, Back(row.back))
+    cluster = "" if row.wall.startswith((ALONE, NAMED)) else row.wall
+    return Entry(key, cluster, row.seen, row.new, row.doubt, row.silent, row.again, row.score, Back(row.back), row.wall)
 
 
 def count_open(session: Session, actor: str, since: datetime) -> dict[Chosen, int]:
@@ -78,11 +86,12 @@ def count_open(session: Session, actor: str, since: datetime) -> dict[Chosen, in
 
 def _skipped(session: Session, actor: str, since: datetime) -> set[str]:
     """The names of what a person has skipped since a moment, and not come back to."""
-    rows = select(DecisionRow.photo_sha256, DecisionRow.advert, DecisionRow.verdict).where(
-        DecisionRow.subject == SUBJECT, DecisionRow.actor == actor, DecisionRow.at >= since
-    )
-    last = {(str(photo), int(number or 0)): verdict for photo, number, verdict in session.execute(rows.order_by(DecisionRow.id))}
-    return names_in(session, [key for key, verdict in last.items() if verdict == Word.SKIPPED])
+    rows = select(DecisionRow).where(DecisionRow.subject.in_(SUBJECTS), DecisionRow.actor == actor, DecisionRow.at >= since)
+    said = map(review_of, session.scalars(rows.order_by(DecisionRow.id)))
+    last = {(review.key, review.contact): review.word for review in said}
+    skipped = [which for which, word in last.items() if word is Word.SKIPPED]
+    named = {named_as(*contact) for _, contact in skipped if contact is not None}
+    return named | names_in(session, [key for key, contact in skipped if contact is None])
 
 
 def _clearest(session: Session, row: QueueRow) -> Key:

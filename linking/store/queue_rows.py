@@ -1,4 +1,4 @@
-"""What the queue of the experts is made of: one row per physical advert, kept up to date by whatever changes one.
+"""What the queue of the experts is made of: a row per physical advert and per contact that reports name.
 
 Changes ``touch`` photos and clusters while a transaction goes on; at its end ``refresh`` makes the rows of those anew, all of
 them from what the tables say then. So a page of the queue reads a few rows, however many adverts there are. A physical advert is
@@ -8,7 +8,7 @@ open until somebody has decided about it, and again when something new is seen o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,7 +17,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ..sightings import Key
 from .cluster_tables import BundleRow, SightingRow
+from .queue_named import Named, load_named
 from .queue_walls import Chosen, Wall, in_clusters, load_walls, wall_of
+from .report_tables import ReportContactRow
 from .tables import Base, Number, PhotoRow
 from .upserts import insert_missing
 
@@ -33,11 +35,11 @@ class QueueRow(Base):
     __tablename__ = "queue"
 
     wall: Mapped[str] = mapped_column(String(96), primary_key=True)
-    """The id of the cluster, or the name of an advert that is in none."""
+    """The id of the cluster, or the name of an advert that is in none, or of a contact that reports name."""
     photo: Mapped[str | None] = mapped_column(String(64), index=True)
     """Of an advert in no cluster: its photo."""
     first: Mapped[int] = mapped_column(Number)
-    """Number of its first advert: what came first goes first."""
+    """Number of its first advert: what came first goes first. Of a contact the number of its resource."""
     seen: Mapped[int]
     new: Mapped[bool]
     doubt: Mapped[float]
@@ -71,34 +73,38 @@ class QueueCountRow(Base):
     walls: Mapped[int] = mapped_column(Number)
 
 
-def touch(session: Session, *, photos: Iterable[str] = (), clusters: Iterable[str] = ()) -> None:
-    """Note that adverts of these photos, or of these clusters, may stand otherwise in the queue after this transaction."""
-    touched: tuple[set[str], set[str]] = session.info.setdefault(_TOUCHED, (set(), set()))
+def touch(session: Session, *, photos: Iterable[str] = (), clusters: Iterable[str] = (), named: Iterable[str] = ()) -> None:
+    """Note that adverts of these photos, or of these clusters, or contacts with these names (``named_as``) may stand otherwise in
+    the queue after this transaction."""
+    touched: tuple[set[str], set[str], set[str]] = session.info.setdefault(_TOUCHED, (set(), set(), set()))
     touched[0].update(photos)
     touched[1].update(clusters)
+    touched[2].update(named)
 
 
 def refresh(session: Session) -> None:
     """Make the rows of what was touched anew. Call it at the end of a transaction that writes, before the audit log."""
-    photos, clusters = session.info.pop(_TOUCHED, (set(), set()))
-    if not photos and not clusters:
+    photos, clusters, named = session.info.pop(_TOUCHED, (set(), set(), set()))
+    if not photos and not clusters and not named:
         return
     clusters |= _clusters_of(session, photos)
-    alone = _queue_up(session, {*photos, *clusters})
+    alone = _queue_up(session, {*photos, *clusters, *named})
     # Somebody else may have merged them while this waited.
     moved = _clusters_of(session, photos) - clusters
     if moved and not alone:
         _lock(session, moved)
-    _make(session, photos, clusters | moved)
+    _make(session, photos, clusters | moved, named)
 
 
-def _make(session: Session, photos: Collection[str], clusters: Collection[str]) -> None:
+def _make(session: Session, photos: Collection[str], clusters: Collection[str], named: Collection[str] = ()) -> None:
     change: Counter[str] = Counter()
     for part in _parts(sorted(clusters)):
         _renew(session, QueueRow.wall.in_(part), load_walls(session, in_clusters(part)), change)
     for part in _parts(sorted(photos)):
         alone = and_(PhotoRow.sha256.in_(part), BundleRow.cluster.is_(None))
         _renew(session, QueueRow.photo.in_(part), load_walls(session, alone), change)
+    for part in _parts(sorted(named)):
+        _renew(session, QueueRow.wall.in_(part), load_named(session, part), change)
     _count(session, change)
 
 
@@ -126,7 +132,16 @@ def fill(session: Session) -> None:
         last = rows[-1].id
         photos = [row.sha256 for row in rows]
         _make(session, photos, _clusters_of(session, photos))
+    _fill_named(session)
     _count(session, Counter())
+
+
+def _fill_named(session: Session) -> None:
+    last = ""
+    names = select(ReportContactRow.named).distinct().order_by(ReportContactRow.named).limit(_MOST_IN)
+    while part := session.scalars(names.where(ReportContactRow.named > last)).all():
+        last = part[-1]
+        _make(session, (), (), part)
 
 
 def is_filled(session: Session) -> bool:
@@ -157,7 +172,7 @@ def _lock_all(session: Session) -> None:
         session.execute(select(func.pg_advisory_xact_lock(_ALL_LOCK)))
 
 
-def _renew(session: Session, old: Any, walls: Sequence[Wall], change: Counter[str]) -> None:
+def _renew(session: Session, old: Any, entries: Sequence[Wall | Named], change: Counter[str]) -> None:
     """Put the rows of these physical adverts in the place of those that fit ``old``."""
     names = select(QueueRow.wall).where(old)
     gone = select(QueuePartRow.part, func.count()).where(QueuePartRow.wall.in_(names)).group_by(QueuePartRow.part)
@@ -165,23 +180,17 @@ def _renew(session: Session, old: Any, walls: Sequence[Wall], change: Counter[st
         change[part] -= count
     session.execute(delete(QueuePartRow).where(QueuePartRow.wall.in_(names)).execution_options(synchronize_session=False))
     session.execute(delete(QueueRow).where(old).execution_options(synchronize_session=False))
-    left = [wall for wall in walls if wall.is_left()]
+    left = [(entry, entry.row()) for entry in entries if entry.is_left()]
     if left:
-        session.execute(insert(QueueRow), [_row(wall) for wall in left])
-    parts = [_part_row(wall, part) for wall in left if wall.is_open() for part in wall.parts()]
+        session.execute(insert(QueueRow), [row for _, row in left])
+    parts = [_part_row(row, part) for entry, row in left if entry.is_open() for part in entry.parts()]
     if parts:
         session.execute(insert(QueuePartRow), parts)
     change.update(row["part"] for row in parts)
 
 
-def _row(wall: Wall) -> dict[str, Any]:
-    seen = {"first": min(wall.adverts), "seen": len(wall.adverts), "new": wall.new, "doubt": wall.doubt, "silent": wall.silent}
-    stands = {"again": bool(wall.news()), "back": str(wall.back()), "asked": wall.asked()}
-    return {"wall": wall.name, "photo": wall.photo, "score": wall.score(), **stands, **seen}
-
-
-def _part_row(wall: Wall, part: Chosen) -> dict[str, Any]:
-    return {"wall": wall.name, "part": str(part), "rank": -wall.score(), "first": min(wall.adverts)}
+def _part_row(row: Mapping[str, Any], part: Chosen) -> dict[str, Any]:
+    return {"wall": row["wall"], "part": str(part), "rank": -row["score"], "first": row["first"]}
 
 
 def _count(session: Session, change: Counter[str]) -> None:

@@ -60,6 +60,8 @@ class Chosen(StrEnum):
     SEEN_OFTEN = "often"
     DOUBTFUL = "doubtful"
     SILENT = "silent"
+    NAMED = "named"
+    """Contacts that reports name, without a picture."""
 
 
 class Back(StrEnum):
@@ -164,21 +166,36 @@ class Wall:
 
     def score(self) -> float:
         """How much it matters."""
-        often = min(len(self.adverts), SETTINGS.seen_most)
-        return (
-            SETTINGS.new_weight * self.new
-            + SETTINGS.seen_weight * often / SETTINGS.seen_most
-            + SETTINGS.doubt_weight * self.doubt
-            + SETTINGS.silent_weight * self.silent
-            + SETTINGS.known_weight * (not self.unknown)
-        )
+        return weight(len(self.adverts), new=self.new, doubt=self.doubt, silent=self.silent, unknown=self.unknown)
 
     def parts(self) -> list[Chosen]:
         """The parts of the queue that it is in."""
-        doubtful = not self.silent and self.doubt >= SETTINGS.doubtful_from
-        often = len(self.adverts) >= SETTINGS.often_from
-        held = {Chosen.NEW: self.new, Chosen.SEEN_OFTEN: often, Chosen.DOUBTFUL: doubtful, Chosen.SILENT: self.silent}
-        return [Chosen.ALL, *(part for part, inside in held.items() if inside)]
+        return parts(len(self.adverts), new=self.new, doubt=self.doubt, silent=self.silent)
+
+    def row(self) -> dict[str, Any]:
+        """Its columns in the table of the queue."""
+        seen = {"first": min(self.adverts), "seen": len(self.adverts)}
+        told = {"new": self.new, "doubt": self.doubt, "silent": self.silent}
+        stands = {"again": bool(self.news()), "back": str(self.back()), "asked": self.asked()}
+        return {"wall": self.name, "photo": self.photo, "score": self.score(), **stands, **seen, **told}
+
+
+def weight(seen: int, *, new: bool, doubt: float, silent: bool, unknown: bool) -> float:
+    """How much an entry of the queue matters."""
+    return (
+        SETTINGS.new_weight * new
+        + SETTINGS.seen_weight * min(seen, SETTINGS.seen_most) / SETTINGS.seen_most
+        + SETTINGS.doubt_weight * doubt
+        + SETTINGS.silent_weight * silent
+        + SETTINGS.known_weight * (not unknown)
+    )
+
+
+def parts(seen: int, *, new: bool, doubt: float, silent: bool = False) -> list[Chosen]:
+    """The parts of the queue that an entry is in."""
+    doubtful, often = not silent and doubt >= SETTINGS.doubtful_from, seen >= SETTINGS.often_from
+    held = {Chosen.NEW: new, Chosen.SEEN_OFTEN: often, Chosen.DOUBTFUL: doubtful, Chosen.SILENT: silent}
+    return [Chosen.ALL, *(part for part, inside in held.items() if inside)]
 
 
 def wall_at(session: Session, key: Key) -> Wall | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -11,6 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from .tables import Base, Number
 
 Id = String(32)
+NAMED: Final = "="
+"""Begins the name of a contact in the queue of the experts."""
 
 
 class ReportRow(Base):
@@ -109,8 +112,15 @@ class ReportContactRow(Base):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     kind: Mapped[str] = mapped_column(String(32))
     value: Mapped[str] = mapped_column(Text)
+    named: Mapped[str] = mapped_column(String(65), index=True)
+    """The name of kind and value in the queue of the experts (``named_as``)."""
     content: Mapped[dict[str, Any]]
     """The identifier and its link, as results have them."""
+
+
+def named_as(kind: str, value: str) -> str:
+    """The name under which the queue knows a contact that reports name; no name of an advert begins so."""
+    return f"{NAMED}{hashlib.sha256(f'{kind} {value}'.encode()).hexdigest()}"
 
 
 class ReportEventRow(Base):

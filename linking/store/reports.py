@@ -18,7 +18,16 @@ from .audit import ACTOR, actor_of, note
 from .beside import NewMedia, Open311Facts, keep_beside
 from .cluster_tables import BundleRow, SightingRow
 from .jobs import JobKind, add_jobs
-from .report_tables import ReportContactRow, ReportEventRow, ReportPhotoRow, ReportRequestRow, ReportRow, WebhookRow
+from .queue_rows import touch
+from .report_tables import (
+    ReportContactRow,
+    ReportEventRow,
+    ReportPhotoRow,
+    ReportRequestRow,
+    ReportRow,
+    WebhookRow,
+    named_as,
+)
 from .tables import PhotoRow
 from .upserts import insert_missing
 
@@ -265,13 +274,16 @@ def fail_file(session: Session, report_id: str, number: int, code: str, message:
 
 def put_contacts(session: Session, report_id: str, contacts: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
     """Keep the contacts of a report's web addresses: kind, value, and identifier with link as JSON. Replaces earlier ones."""
+    before = session.scalars(select(ReportContactRow.named).where(ReportContactRow.report_id == report_id)).all()
     session.execute(delete(ReportContactRow).where(ReportContactRow.report_id == report_id))
     rows = [
         {"report_id": report_id, "number": n, "kind": kind, "value": value, "content": dict(content)}
+        | {"named": named_as(kind, value)}
         for n, (kind, value, content) in enumerate(contacts)
     ]
     if rows:
         session.execute(insert(ReportContactRow), rows)
+    touch(session, named=[*before, *(str(row["named"]) for row in rows)])
 
 
 def contacts_of(session: Session, report_id: str) -> list[ReportContactRow]:

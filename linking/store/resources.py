@@ -15,6 +15,8 @@ from ..shops import Shops
 from .approvals import Action, check_approval
 from .audit import actor_of, note
 from .protection import load_protection
+from .queue_rows import touch
+from .report_tables import named_as
 from .tables import ResourceEventRow, ResourceRow, ShopRow
 from .upserts import insert_missing
 
@@ -137,6 +139,7 @@ def set_state(
     )
     note(session, "resource.state", what, {"from": old, "to": state, "basis": basis, "order": order_number})
     session.flush()
+    touch(session, named=[named_as(kind, value)])
     # Here, because tracks know resources.
     from .tracks import follow_resource
 

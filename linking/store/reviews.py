@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from ...contract import Advert, IdentifierKind, Link, Outcome, TagtraceError
@@ -22,14 +22,15 @@ from .loading import latest_with_links
 from .protection import load_protection
 from .queue_rows import touch
 from .queue_walls import wall_at
+from .report_tables import named_as
 from .resources import confirm_verification, find, register, set_state
 from .rulings import LEFT_OUT, restore_advert, settle
 from .tables import DecisionRow, ResourceRow
-from .verdicts import CLOSING, SUBJECT, Review, Word, not_taken_back, review_of, reviews_of, standing
+from .verdicts import CLOSING, SUBJECT, SUBJECTS, Review, Word, not_taken_back, review_of, reviews_of, standing
 
 Contact = tuple[IdentifierKind, str]
 _MOST_IN = 400
-_BY = {Outcome.SAME: Verdict.SAME, Outcome.MISREAD: Verdict.MISREAD, Outcome.SIBLING: Verdict.SIBLING}
+BY = {Outcome.SAME: Verdict.SAME, Outcome.MISREAD: Verdict.MISREAD, Outcome.SIBLING: Verdict.SIBLING}
 _SELLS = "sells"
 """What a person says of a resource that was looked at with an advert."""
 
@@ -47,16 +48,16 @@ def confirm(session: Session, key: Key, *, verify: bool = False, why: str = "") 
     for item, link in pairs:
         own = (item.kind, item.value)
         meant = own
-        if link is not None and link.resource is not None and link.outcome in _BY:
+        if link is not None and link.resource is not None and link.outcome in BY:
             known = (link.resource.kind, link.resource.value)
-            decide_link(session, LinkDecision(key[0], key[1], own, _BY[link.outcome], known, why))
+            decide_link(session, LinkDecision(key[0], key[1], own, BY[link.outcome], known, why))
             ruled.append([own[0].value, own[1], link.outcome.value, known[0].value, known[1]])
             meant = known if link.outcome is Outcome.MISREAD else own
         taken.append(meant)
     taken = list(dict.fromkeys(taken))
     register(session, taken, "read off a wall, confirmed by a person")
-    verified = _verify(session, taken, key, why) if verify else []
-    said = _shown(advert, links) | {"links": ruled, "contacts": _plain(taken), "verified": _plain(verified)}
+    verified = verify_contacts(session, taken, key, why) if verify else []
+    said = _shown(advert, links) | {"links": ruled, "contacts": plain(taken), "verified": plain(verified)}
     before = standing(reviews_of(session, [key])).get(key)
     if before is not None and "texts" in before.details:
         # What is confirmed is what a person had read, not what the machine had.
@@ -97,8 +98,8 @@ def correct(
         if target is not None and not LEFT_OUT & set(item.flags):
             verdict = Verdict.SAME if target == own else Verdict.MISREAD
             decide_link(session, LinkDecision(key[0], key[1], own, verdict, target, why))
-    verified = _verify(session, meant, key, why) if verify else []
-    said = _shown(advert, read) | {"texts": list(texts), "contacts": _plain(meant), "verified": _plain(verified)}
+    verified = verify_contacts(session, meant, key, why) if verify else []
+    said = _shown(advert, read) | {"texts": list(texts), "contacts": plain(meant), "verified": plain(verified)}
     return record(session, key, Word.CORRECTED, why, said, links)
 
 
@@ -127,11 +128,17 @@ def record(
     session.add(row)
     session.flush()
     note(session, f"advert.{word}", f"advert {key[0]}-{key[1]}", {"why": row.why, **row.details})
+    touch(session, named=_names(said))
     if word in CLOSING or word is Word.UNDONE:
         settle(session, key, links)
     else:
         touch(session, photos=[key[0]])
     return review_of(row)
+
+
+def _names(details: Mapping[str, Any]) -> list[str]:
+    """The names in the queue of the contacts of a word: who decides about an advert decides about what reports say of it, too."""
+    return [named_as(str(kind), str(value)) for part in ("contacts", "read_contacts") for kind, value in details.get(part, ())]
 
 
 def _place(session: Session, key: Key, contacts: Sequence[Sequence[str]]) -> dict[str, Any]:
@@ -168,14 +175,15 @@ def undo(session: Session, number: int) -> Review:
     if review.word in (Word.CONFIRMED, Word.CORRECTED):
         _take_back(session, review)
     for kind, value in review.details.get("verified", ()):
-        _unverify(session, (IdentifierKind(kind), value), review)
+        unverify(session, (IdentifierKind(kind), value), review)
+    touch(session, named=_names(review.details))
     record(session, review.key, Word.UNDONE, "", {"undoes": number, "word": review.word})
     return review
 
 
 def last_by(session: Session, actor: str) -> Review | None:
     """The last word of a person that can be taken back, or None."""
-    rows = select(DecisionRow).where(DecisionRow.subject == SUBJECT, DecisionRow.actor == actor)
+    rows = select(DecisionRow).where(DecisionRow.subject.in_(SUBJECTS), DecisionRow.actor == actor)
     undone: set[int] = set()
     for row in session.scalars(rows.order_by(DecisionRow.id.desc()).limit(_MOST_IN)):
         if row.verdict == Word.UNDONE:
@@ -187,7 +195,9 @@ def last_by(session: Session, actor: str) -> Review | None:
 
 def count_by(session: Session, actor: str, since: datetime) -> int:
     """How many adverts a person has decided since a moment; skipped and undone ones do not count."""
-    rows = select(DecisionRow.verdict).where(DecisionRow.subject == SUBJECT, DecisionRow.actor == actor, DecisionRow.at >= since)
+    rows = select(DecisionRow.verdict).where(
+        DecisionRow.subject.in_(SUBJECTS), DecisionRow.actor == actor, DecisionRow.at >= since
+    )
     words = list(session.scalars(rows))
     return sum(word not in (Word.SKIPPED, Word.UNDONE) for word in words) - sum(word == Word.UNDONE for word in words)
 
@@ -230,11 +240,13 @@ def _shown(advert: Advert, links: Sequence[Link | None]) -> dict[str, Any]:
         if link is not None and link.resource is not None
     ]
     texts = [line.reading.text for line in advert.lines]
-    return {"read": texts, "read_contacts": _plain(list(dict.fromkeys(read))), "proposed": proposed}
+    return {"read": texts, "read_contacts": plain(list(dict.fromkeys(read))), "proposed": proposed}
 
 
-def _verify(session: Session, contacts: Sequence[Contact], key: Key, why: str) -> list[Contact]:
-    """Write down that contacts sell, and take those that nobody has verified to ``verified``; gives them."""
+def verify_contacts(session: Session, contacts: Sequence[Contact], key: Key | None, why: str) -> list[Contact]:
+    """Write down that contacts sell, and take those that nobody has verified to ``verified``; gives them. They were looked at
+    with an advert, or as reports name them (None)."""
+    basis = f"looked at with advert {key[0][:12]}-{key[1]}" if key is not None else "looked at as reports name it"
     numbers = find(session, contacts)
     states = {
         row.id: row.state
@@ -245,20 +257,21 @@ def _verify(session: Session, contacts: Sequence[Contact], key: Key, why: str) -
         number = numbers[contact]
         session.add(_decision(actor_of(session), key, contact, number, why))
         if states[number] == ResourceState.IDENTIFIED:
-            set_state(session, *contact, ResourceState.VERIFIED, f"looked at with advert {key[0][:12]}-{key[1]}")
+            set_state(session, *contact, ResourceState.VERIFIED, basis)
             done.append(contact)
     session.flush()
     return done
 
 
-def _decision(actor: str, key: Key, contact: Contact, resource: int, why: str) -> DecisionRow:
+def _decision(actor: str, key: Key | None, contact: Contact, resource: int, why: str) -> DecisionRow:
     return DecisionRow(
-        at=datetime.now(UTC), actor=actor, subject="resource", verdict=_SELLS, why=why, photo_sha256=key[0], advert=key[1],
+        at=datetime.now(UTC), actor=actor, subject="resource", verdict=_SELLS, why=why,
+        photo_sha256=None if key is None else key[0], advert=None if key is None else key[1],
         identifier_kind=contact[0], identifier_value=contact[1], resource_id=resource, details={},
     )  # fmt: skip
 
 
-def _unverify(session: Session, contact: Contact, review: Review) -> None:
+def unverify(session: Session, contact: Contact, review: Review) -> None:
     """Back to ``identified``, unless somebody else's word still says that it sells; one that has gone further stays."""
     rows = select(ResourceRow.id).where(ResourceRow.kind == contact[0], ResourceRow.value == contact[1])
     number = session.scalar(rows.where(ResourceRow.state == ResourceState.VERIFIED))
@@ -278,13 +291,18 @@ def _take_back(session: Session, review: Review) -> None:
     """Take back what was said of links and resources together with a review: by the same person, of the same advert, before it
     and after the review before it."""
     earlier = [item.id for item in reviews_of(session, [review.key]) if item.id < review.id]
+    same = (DecisionRow.photo_sha256 == review.key[0], DecisionRow.advert == review.key[1])
+    take_back_said(session, review, max(earlier, default=0), *same)
+
+
+def take_back_said(session: Session, review: Review, after: int, *same: ColumnElement[bool]) -> None:
+    """Take back what somebody said of links and resources between a decision and a review, of what the review is about."""
     rows = select(DecisionRow).where(
         DecisionRow.subject.in_(("link", "resource")),
-        DecisionRow.photo_sha256 == review.key[0],
-        DecisionRow.advert == review.key[1],
         DecisionRow.actor == review.actor,
         DecisionRow.verdict != Word.UNDONE,
-        DecisionRow.id.between(max(earlier, default=0) + 1, review.id - 1),
+        DecisionRow.id.between(after + 1, review.id - 1),
+        *same,
     )
     for row in list(session.scalars(rows)):
         session.add(
@@ -298,7 +316,8 @@ def _take_back(session: Session, review: Review) -> None:
     session.flush()
 
 
-def _plain(contacts: Sequence[Contact]) -> list[list[str]]:
+def plain(contacts: Sequence[Contact]) -> list[list[str]]:
+    """Contacts as details hold them."""
     return [[kind.value, value] for kind, value in contacts]
 
 
@@ -312,8 +331,12 @@ __all__ = [
     "correct",
     "count_by",
     "last_by",
+    "plain",
     "record",
     "reviews_of",
     "shop_notes",
+    "take_back_said",
     "undo",
+    "unverify",
+    "verify_contacts",
 ]

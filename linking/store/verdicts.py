@@ -15,10 +15,14 @@ from typing import Any, Final
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from ...contract import IdentifierKind
 from ..sightings import Key
 from .tables import DecisionRow
 
 SUBJECT: Final = "advert"
+NAMED_SUBJECT: Final = "contact"
+"""Of words on a contact that reports name, which no photo shows."""
+SUBJECTS: Final = (SUBJECT, NAMED_SUBJECT)
 _MOST_IN = 400
 
 
@@ -52,7 +56,7 @@ none came in time."""
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One word of a person on an advert (photo and number)."""
+    """One word of a person on an advert (photo and number), or on a contact that reports name; then its key is ``("", 0)``."""
 
     id: int
     at: datetime
@@ -61,12 +65,15 @@ class Review:
     key: Key
     why: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    contact: tuple[IdentifierKind, str] | None = None
 
 
 def review_of(row: DecisionRow) -> Review:
     """The review that a row is."""
-    key = (str(row.photo_sha256), int(row.advert or 0))
-    return Review(row.id, row.at, row.actor, Word(row.verdict), key, row.why, row.details)
+    key = (str(row.photo_sha256 or ""), int(row.advert or 0))
+    named = row.subject == NAMED_SUBJECT
+    contact = (IdentifierKind(str(row.identifier_kind)), str(row.identifier_value)) if named else None
+    return Review(row.id, row.at, row.actor, Word(row.verdict), key, row.why, row.details, contact)
 
 
 def reviews_of(session: Session, keys: Collection[Key]) -> list[Review]:

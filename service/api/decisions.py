@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from ...contract import IdentifierKind, Link
 from ...linking.canonical import canonical_value
-from ...linking.store import lists, proposals, reviews
+from ...linking.store import lists, named_reviews, proposals, reviews
 from ...linking.store.reviews import Word
 from ...linking.store.tracks import follow_resource
 from ..access import Principal, Role, Scope, allow
@@ -163,7 +163,7 @@ def _record(
 @router.post(
     "/decisions/{decision}/undo",
     status_code=201,
-    summary="Take a decision about an advert back",
+    summary="Take a decision about an advert or a named contact back",
     responses=problems(401, 403, 404, 409, 422, 429),
 )
 def undo(state: StateDep, expert: Expert, decision: Number) -> ReviewView:
@@ -175,7 +175,9 @@ def undo(state: StateDep, expert: Expert, decision: Number) -> ReviewView:
         if not found or found[0].id != decision:
             raise missing("decision", str(decision))
         taken = take_back(session, decision, datetime.now(UTC))
-        return review_view(reviews.reviews_of(session, [taken.key])[-1])
+        named = taken.contact
+        said = reviews.reviews_of(session, [taken.key]) if named is None else named_reviews.reviews_of_contact(session, named)
+        return review_view(said[-1])
 
     return state.store.write(change, expert.actor)
 

@@ -125,7 +125,7 @@ def load_view(session: Session, key: Key) -> AdvertView:
         analysis,
         advert,
         tuple(_chars(line.reading.text, line.reading.chars, line.reading.confidence) for line in advert.lines),
-        _contacts(session, advert, links[key[1]]),
+        contacts_view(session, advert.identifiers, links[key[1]]),
         own,
         tuple(sightings),
         tuple(reviews),
@@ -147,8 +147,9 @@ def doubt_of(confidence: float) -> int:
     return sum(confidence < step for step in DOUBT_STEPS)
 
 
-def _contacts(session: Session, advert: Advert, links: Sequence[Link | None]) -> tuple[ContactView, ...]:
-    meant = [_meant(item, link) for item, link in zip(advert.identifiers, links, strict=True)]
+def contacts_view(session: Session, items: Sequence[Identifier], links: Sequence[Link | None]) -> tuple[ContactView, ...]:
+    """Contacts with their links, and where their resources stand."""
+    meant = [_meant(item, link) for item, link in zip(items, links, strict=True)]
     facts: Mapping[tuple[IdentifierKind, str], tuple[str, str | None]] = resource_facts(session, meant)
     return tuple(
         ContactView(
@@ -159,7 +160,7 @@ def _contacts(session: Session, advert: Advert, links: Sequence[Link | None]) ->
             link.shop_id if link is not None and link.shop_id else facts.get(contact, ("", None))[1],
             *_steps(link),
         )
-        for item, link, contact in zip(advert.identifiers, links, meant, strict=True)
+        for item, link, contact in zip(items, links, meant, strict=True)
     )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from ...linking.store import Store, waiting
 from ...linking.store.holds import held_by_others, hold
-from ...linking.store.queue import Chosen, Entry, next_entries, wall_of
+from ...linking.store.queue import Chosen, Entry, next_entries
 from ..settings import ServiceSettings
 
 _TRIES = 5
@@ -39,7 +39,7 @@ def next_for(
         with store.read() as session:
             taken = held_by_others(session, actor, now)
             found = next_entries(session, actor, since, chosen=part, without=taken, limit=1 + ahead)
-        if not found or not keep or take(store, settings, actor, wall_of(found[0].key, found[0].cluster)):
+        if not found or not keep or take(store, settings, actor, found[0].wall):
             break
     return found
 

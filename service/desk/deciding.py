@@ -12,6 +12,7 @@ from ...inference.identifiers import extract_text
 from ...linking.canonical import canonical_value
 from ...linking.sightings import Key
 from ...linking.store import Store
+from ...linking.store.named_reviews import SAYABLE, confirm_named, correct_named, refuse_named, skip_named
 from ...linking.store.reviews import Review, Word, confirm, correct, last_by, record
 from ..deciding import follow_contacts, links_of, take_back, tell_reports
 from ..joining import join_adverts
@@ -31,6 +32,8 @@ class Said:
     why: str = ""
     texts: tuple[str, ...] = ()
     other: Key | None = None
+    named: Contact | None = None
+    """A contact that reports name; then there is no advert."""
 
 
 def contacts_in(texts: Sequence[str]) -> list[Contact]:
@@ -73,6 +76,8 @@ def take_back_last(store: Store, actor: str) -> Review:
 
 
 def _write_down(session: Session, said: Said, links: dict[Contact, Link], now: datetime) -> Review:
+    if said.named is not None:
+        return _write_named(session, said, said.named)
     if said.word is Word.CONFIRMED:
         return confirm(session, said.key, verify=said.verify, why=said.why)
     if said.word is Word.CORRECTED:
@@ -85,3 +90,16 @@ def _write_down(session: Session, said: Said, links: dict[Contact, Link], now: d
     if said.word is Word.ANOTHER_PHOTO:
         tell_reports(session, said.key, "another_photo", now)
     return record(session, said.key, said.word, said.why, details)
+
+
+def _write_named(session: Session, said: Said, contact: Contact) -> Review:
+    if said.word not in SAYABLE:
+        raise TagtraceError("that cannot be said of a contact without a picture")
+    if said.word is Word.CONFIRMED:
+        return confirm_named(session, contact, verify=said.verify, why=said.why)
+    if said.word is Word.CORRECTED:
+        text = "\n".join(said.texts)
+        return correct_named(session, contact, contacts_in(said.texts), text, verify=said.verify, why=said.why)
+    if said.word is Word.SKIPPED:
+        return skip_named(session, contact)
+    return refuse_named(session, contact, said.word, said.why)

@@ -9,6 +9,7 @@ from fastapi import Form, Query, Response
 from fastapi.responses import RedirectResponse
 
 from ...linking.store.queue import Chosen, Entry, count_open, wall_of
+from ...linking.store.report_tables import named_as
 from ...linking.store.reviews import Review, Word, count_by
 from ...linking.store.sights import near_clusters, resource_facts
 from ...linking.store.verdicts import standing
@@ -16,6 +17,7 @@ from ..problems import ProblemError
 from .advert_view import AdvertView, key_of, load_view, names_of
 from .claims import bring_back, next_for, take
 from .deciding import Said, contacts_in, decide, take_back_last
+from .named_view import NamedView, is_named, load_named_view
 from .pages import Desk, ExpertDesk, ReaderDesk, desk_router, link
 
 router = desk_router()
@@ -56,12 +58,18 @@ def decide_one(
     plain = word.removesuffix(VERIFIED)
     if plain not in _SAYABLE:
         raise ProblemError(422, "There is no such decision.")
-    key = key_of(advert)
+    named = None
     with desk.state.store.read() as session:
-        standing = _standing(load_view(session, key))
+        if is_named(advert):
+            found = load_named_view(session, advert)
+            key, named, standing = ("", 0), found.contact, _standing(found)
+        else:
+            key = key_of(advert)
+            standing = _standing(load_view(session, key))
     if plain != Word.SKIPPED and standing is not None and standing.id > seen:
         raise ProblemError(409, desk.texts("queue.decided_meanwhile"), "decided")
-    said = Said(key, Word(plain), word.endswith(VERIFIED), why, tuple(text or ()), key_of(other) if other else None)
+    same = key_of(other) if other else None
+    said = Said(key, Word(plain), word.endswith(VERIFIED), why, tuple(text or ()), same, named)
     decide(desk.state.store, desk.state.register, desk.actor, said)
     return _after(desk, part, desk.texts(f"done.{plain}"), done=plain)
 
@@ -71,7 +79,8 @@ def undo_one(desk: ExpertDesk, part: Annotated[Chosen, Form()] = Chosen.ALL) -> 
     """Take the last decision back and show its advert again."""
     review = take_back_last(desk.state.store, desk.actor)
     said = desk.texts("done.undone", word=desk.texts(f"word.{review.word}"))
-    return _after(desk, part, said, f"{review.key[0]}-{review.key[1]}")
+    name = f"{review.key[0]}-{review.key[1]}" if review.contact is None else named_as(*review.contact)
+    return _after(desk, part, said, name)
 
 
 @router.post("/queue/extract")
@@ -112,32 +121,36 @@ def _next(desk: Desk, part: Chosen, advert: str) -> dict[str, Any]:
     entries = next_for(store, settings, desk.actor, since, part, AHEAD, keep=desk.may_decide and not advert)
     with store.read() as session:
         counts = count_open(session, desk.actor, since)
-        view = load_view(session, key_of(advert)) if advert else None
-        entry: Entry | None = None
-        if view is None and entries:
-            entry = entries[0]
-            view = load_view(session, entry.key)
-        following = [item for item in entries if view is None or item.key != view.key][:AHEAD]
+        entry: Entry | None = entries[0] if entries and not advert else None
+        name = advert or (entry.wall if entry is not None and entry.named else "")
+        named = load_named_view(session, name) if is_named(name) else None
+        view = None
+        if named is None and (advert or entry is not None):
+            view = load_view(session, key_of(advert) if entry is None else entry.key)
+        following = [item for item in entries if not item.named and (view is None or item.key != view.key)][:AHEAD]
         done = count_by(session, desk.actor, now - timedelta(hours=1))
         names = names_of(session)
-    if view is not None and advert and desk.may_decide:
-        take(store, settings, desk.actor, wall_of(view.key, view.own.cluster))
+    shown = view if named is None else named
+    if advert and desk.may_decide:
+        take(store, settings, desk.actor, advert if view is None else wall_of(view.key, view.own.cluster))
     return {
         "view": view,
+        "named": named,
+        "name": shown.name if shown is not None else "",
         "entry": entry,
         "part": part,
         "parts": list(Chosen),
         "counts": counts,
         "done": done,
         "names": names,
-        "standing": None if view is None else _standing(view),
+        "standing": None if shown is None else _standing(shown),
         "following": following,
         "message": "",
     }
 
 
-def _standing(view: AdvertView) -> Review | None:
-    """The decision on the advert's cluster that stands, if any."""
+def _standing(view: AdvertView | NamedView) -> Review | None:
+    """The decision on the advert's cluster, or on the contact, that stands, if any."""
     return max(standing(view.reviews).values(), key=lambda review: review.id, default=None)
 
 

@@ -19,6 +19,7 @@ from ...linking.store.tracks import follow_resource
 from ..exports import FORMATS, write
 from ..problems import ProblemError
 from .advert_view import Session, names_of
+from .named_view import find_named_view
 from .pages import Desk, ExpertDesk, ReaderDesk, desk_router, link
 
 router = desk_router()
@@ -97,8 +98,9 @@ def show_resource(desk: ReaderDesk, kind: str, value: str) -> Response:
         item = next(iter(_one(session, facts[known, value])), None) if facts else None
         protected = load_protection(session).covers(known, value)
         names = names_of(session)
+        named = find_named_view(session, known, value)
         waiting = [row for row in proposals.list_proposals(session, ProposalState.OPEN, None, PAGE) if row.value == value]
-    if item is None and not sights:
+    if item is None and not sights and named is None:
         raise ProblemError(404, desk.texts("resource.unknown"), "no-resource")
     steps = [] if item is None else sorted(STEPS[ResourceState(item.state)], key=list(ResourceState).index)
     steps = [step for step in steps if not (protected and step in BLOCKING)]
@@ -109,6 +111,7 @@ def show_resource(desk: ReaderDesk, kind: str, value: str) -> Response:
         item=item,
         life=life,
         sights=sights[:_SHOWN],
+        named=named,
         count=len(sights),
         protected=protected,
         steps=steps,
