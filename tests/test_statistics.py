@@ -28,7 +28,7 @@ from tagtrace.contract import (
 )
 from tagtrace.linking.life import ResourceState as S
 from tagtrace.linking.sightings import Sighting
-from tagtrace.linking.store import Store, resources, reviews, shops, statistics
+from tagtrace.linking.store import Store, reports, resources, reviews, shops, statistics
 from tagtrace.linking.store.analyses import put_analysis
 from tagtrace.linking.store.clusters import put_sightings
 from tagtrace.linking.store.figures import Figures
@@ -315,3 +315,19 @@ def test_the_service_tells_them_all(told: Store, store_url: str, tmp_path: Path)
     assert {(c["week"], c["verified"]) for c in shown["district_weeks"]} >= {("2026-06-01", 1), ("2026-06-08", 1)}
     assert page.status_code == 200
     assert replace(found.quality) == found.quality
+
+
+def test_a_report_without_a_place_has_that_of_its_first_photo_that_has_one(store: Store) -> None:
+    """Both numbers of one photo, and the contacts that it names are seen there, too."""
+    story = Story(store)
+    places = (None, (51.0, 72.0), (51.2, 71.0))
+    photos = [story.photo(digit, place, MONDAY, f"sunkar_{digit}") for digit, place in zip("abc", places, strict=True)]
+    story.report(1, MONDAY, None, photos, 1)
+    content = {"confidence": 1.0, "flags": [], "link": None}
+    named = [("telegram", "named_shop_kz", content)]
+    store.write(lambda session: reports.put_contacts(session, f"{1:028x}", named), "worker")
+    story.life("named_shop_kz", (S.IDENTIFIED, MONDAY), (S.VERIFIED, MONDAY + hours(1)))
+    with store.read() as session:
+        found = statistics.statistics(session, BEGIN, END, lambda lat, lon: f"{lat} {lon}")
+    there = next(item for item in found.districts if item.counts["reported"])
+    assert (there.name, there.counts["read"], there.counts["verified"]) == ("51.0 72.0", 1, 1)

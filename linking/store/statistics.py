@@ -164,7 +164,7 @@ class _Facts:
             direct = shown.join(ResourceRow, own)
             by_link = shown.join(LinkRow, LinkRow.identifier_id == IdentifierRow.id).join(ResourceRow, linked)
             named = and_(ReportContactRow.kind == ResourceRow.kind, ReportContactRow.value == ResourceRow.value)
-            told = select(ResourceRow.id, ReportRow.lat, ReportRow.lon).join(ReportContactRow, named)
+            told = select(ResourceRow.id, *_place_of_report()).join(ReportContactRow, named)
             told = told.join(ReportRow, ReportRow.id == ReportContactRow.report_id)
             for rows in (direct, by_link, told):
                 for number, lat, lon in self._session.execute(rows.where(ResourceRow.id.in_(part)).distinct()):
@@ -231,11 +231,12 @@ def _steps(life: Iterable[tuple[str | None, str, datetime]]) -> Iterator[tuple[s
 
 
 def _place_of_report() -> tuple[Any, Any]:
-    """Latitude and longitude of a report: its own, else those of a photo of it."""
+    """Latitude and longitude of a report: its own, else those of its first photo that has a place."""
 
     def first(column: Any) -> Any:
-        rows = select(func.max(column)).join(ReportPhotoRow, ReportPhotoRow.sha256 == PhotoRow.sha256)
-        return rows.where(ReportPhotoRow.report_id == ReportRow.id).correlate(ReportRow).scalar_subquery()
+        rows = select(column).join(ReportPhotoRow, ReportPhotoRow.sha256 == PhotoRow.sha256)
+        rows = rows.where(ReportPhotoRow.report_id == ReportRow.id, PhotoRow.lat.is_not(None), PhotoRow.lon.is_not(None))
+        return rows.order_by(ReportPhotoRow.number).limit(1).correlate(ReportRow).scalar_subquery()
 
     return func.coalesce(ReportRow.lat, first(PhotoRow.lat)), func.coalesce(ReportRow.lon, first(PhotoRow.lon))
 
