@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -182,6 +183,8 @@ def test_curves_are_drawn_while_a_run_records_and_a_damaged_record_is_named(tmp_
 def test_a_run_is_stopped_as_by_the_button(tmp_path: Path) -> None:
     from tagtrace.training.curves import live_curves
 
+    # A shell that runs the tests in the background has Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt), live_curves(tmp_path, lambda picture: None, stop_after=3):
         for step in range(1, 600):
             with (tmp_path / "metrics.jsonl").open("a", encoding="utf-8") as file:

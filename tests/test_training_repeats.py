@@ -69,8 +69,11 @@ def killed_after(checkpoint: Path, arguments: list[str]) -> None:
     assert checkpoint.exists()
 
 
-def recogniser_weights(folder: Path) -> bytes:
-    return (folder / "recogniser.safetensors").read_bytes()
+def recogniser_weights(folder: Path) -> dict[str, bytes]:
+    """The tensors; what the file says beside them comes in any order."""
+    from safetensors.torch import load_file
+
+    return {name: value.numpy().tobytes() for name, value in load_file(folder / "recogniser.safetensors").items()}
 
 
 def test_the_same_seed_gives_the_same_recogniser_also_after_a_kill(lines: Path, tmp_path: Path) -> None:
