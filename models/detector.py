@@ -1,4 +1,4 @@
-"""The detector at work: an ultralytics YOLO with oriented boxes, exported to ONNX and run by onnxruntime."""
+"""The detector at work: an ultralytics YOLO with oriented boxes, exported to ONNX."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recogniser at work: line crops in, readings out, from its ONNX export run by onnxruntime."""
+"""The recogniser at work: line crops in, readings out, from its ONNX export."""
 
 from __future__ import annotations
 
