@@ -49,7 +49,7 @@ class Network(Protocol):
         ...
 
 
-def load_network(model: Path, threads: int = 0, runtime: Runtime = Runtime.AUTO) -> tuple[Network, str]:
+def load_network(model: Path, threads: int = 0, runtime: Runtime = Runtime.ONNXRUNTIME) -> tuple[Network, str]:
     """A network from an ONNX file, and the SHA-256 of the file.
 
     ``threads`` is the number of processor threads; 0 leaves it to the runtime. Raises ``BrokenInstallationError`` when the file
