@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -56,8 +57,8 @@ class Budget:
 class Gate:
     """What uploads have to pass."""
 
-    cheap: asyncio.Semaphore
-    """For photos that are cheap to unpack: in the order in which they came."""
+    cheap: ThreadPoolExecutor
+    """Threads for photos that are cheap to unpack: they take them in the order in which they came."""
     dear: Budget
     """Bytes of memory, for all others and for videos."""
     wait_s: float
@@ -66,8 +67,12 @@ class Gate:
     @classmethod
     def make(cls, settings: ServiceSettings) -> Gate:
         """A gate by the settings."""
-        cheap = asyncio.Semaphore(settings.uploads_at_once)
+        cheap = ThreadPoolExecutor(settings.uploads_at_once, "upload")
         return cls(cheap, Budget(settings.check_bytes), settings.check_wait_s, settings.retry_after_s)
+
+    def close(self) -> None:
+        """End its threads."""
+        self.cheap.shutdown()
 
     @asynccontextmanager
     async def memory(self, amount: int) -> AsyncIterator[None]:

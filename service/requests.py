@@ -33,6 +33,7 @@ class RequestFrame:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._log = _log.bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -63,7 +64,9 @@ class RequestFrame:
                 self._metrics.requests.labels(scope["method"], route, str(status)).inc()
                 self._metrics.request_seconds.labels(scope["method"], route).observe(seconds)
                 caller = scope.get("tagtrace.caller", "")
-                _log.info("request", method=scope["method"], route=route, status=status, seconds=round(seconds, 4), caller=caller)
+                self._log.info(
+                    "request", method=scope["method"], route=route, status=status, seconds=round(seconds, 4), caller=caller
+                )
 
 
 class BodyBounds:

@@ -17,6 +17,8 @@ from .settings import ServiceSettings, load_settings
 from .slow import protocol
 from .webhooks.deliver import Deliverer
 
+_GARBAGE = 50_000
+"""New objects between two looks for garbage; with Python's 700, a request of a few thousand objects has several."""
 STOP_S = 20
 """Time that requests have to end when the service is stopped."""
 
@@ -33,6 +35,7 @@ def serve(settings: ServiceSettings | None = None) -> None:
         # What is there by now stays: looking through it again and again for garbage stops all threads.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_GARBAGE)
         server.run()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
@@ -40,12 +41,17 @@ class ServiceState:
     metrics: Metrics = field(default_factory=Metrics)
     known_keys: dict[str, tuple[float, Key]] = field(default_factory=dict)
     """Keys by id, with the monotonic time until which they need no other look."""
+    known_keys_lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @contextmanager
 def open_state(settings: ServiceSettings, metrics: Metrics) -> Iterator[ServiceState]:
     """Open what the settings name."""
-    with Store.open(settings.store, durable=True) as store, IntakeWriter(store, settings, reporter_keeper(settings)) as writer:
+    with (
+        Store.open(settings.store, durable=True) as store,
+        IntakeWriter(store, settings, reporter_keeper(settings)) as writer,
+        closing(Gate.make(settings)) as gate,
+    ):
         metrics.watch(store, settings)
         register = Register(store, settings.register_refresh_s)
         yield ServiceState(
@@ -53,7 +59,7 @@ def open_state(settings: ServiceSettings, metrics: Metrics) -> Iterator[ServiceS
             store=store,
             photos=PhotoFiles(settings.photos),
             writer=writer,
-            gate=Gate.make(settings),
+            gate=gate,
             key_rate=RateLimit(settings.key_rate_per_minute, settings.key_burst),
             register=register,
             analyser=Analyser(settings, register),
@@ -69,9 +75,14 @@ def reporter_keeper(settings: ServiceSettings) -> StoreReporter | None:
 
 
 def state_of(request: Request) -> ServiceState:
-    """The state of the application that a request came to (a dependency)."""
+    """The state of the application that a request came to."""
     return cast(ServiceState, request.app.state.service)
 
 
-StateDep = Annotated[ServiceState, Depends(state_of)]
+async def _state(request: Request) -> ServiceState:
+    # FastAPI would run a plain function in a thread.
+    return state_of(request)
+
+
+StateDep = Annotated[ServiceState, Depends(_state)]
 """``state: StateDep`` in a route gives it the state."""

@@ -152,7 +152,7 @@ def serving(folder: Path, workers: int, reader: str, settings: dict[str, str] | 
 
 
 def load(folder: Path, clients: int, reports: int, side_px: int, workers: int, pause_s: float) -> Json:
-    """Seconds until reports are acknowledged, with ``clients`` sending at once; each waits ``pause_s`` after an answer."""
+    """Seconds until reports are acknowledged, with ``clients`` sending at once; each waits about ``pause_s`` after an answer."""
     photo = picture(side_px, 1)
     seconds: list[float] = []
     errors: list[str] = []
@@ -162,7 +162,8 @@ def load(folder: Path, clients: int, reports: int, side_px: int, workers: int, p
         own = {"Authorization": f"Bearer {server.key}"}
 
         def one(client: int) -> None:
-            time.sleep(random.Random(client).uniform(0, pause_s))
+            chance = random.Random(client)
+            time.sleep(chance.uniform(0, pause_s))
             connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_ANSWER_S)
             for body, kind in bodies[client::clients]:
                 begin = time.perf_counter()
@@ -176,7 +177,8 @@ def load(folder: Path, clients: int, reports: int, side_px: int, workers: int, p
                     errors.append(type(error).__name__)
                     connection.close()
                 seconds.append(time.perf_counter() - begin)
-                time.sleep(pause_s)
+                # Reports that are acknowledged together would be followed by some that come together, and so on.
+                time.sleep(pause_s * chance.uniform(0.5, 1.5))
 
         begin, busy = time.perf_counter(), server.cpu_seconds()
         with ThreadPoolExecutor(clients) as pool:

@@ -10,6 +10,8 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from ...contract import TagtraceError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 1 << 20
+_FREE_EVERY_S = 1.0
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
@@ -39,6 +42,15 @@ class PhotoFiles:
         self._local = "file" in (self._files.protocol if isinstance(self._files.protocol, tuple) else (self._files.protocol,))
         self._named: set[str] = set()
         """Folders whose own name this process has put on the disk; at most as many as there are (65,793)."""
+        self._free: tuple[float, int | None] = (-_FREE_EVERY_S, None)
+
+    def free_bytes(self) -> int | None:
+        """Free bytes where the photos are, as of a second ago at most; None where that is no folder, or it is not made yet."""
+        looked, free = self._free
+        if time.monotonic() - looked >= _FREE_EVERY_S:
+            free = shutil.disk_usage(self._root).free if self._local and Path(self._root).is_dir() else None
+            self._free = time.monotonic(), free
+        return free
 
     def put(self, data: bytes) -> str:
         """Keep the bytes of a photo and give their SHA-256. Raises ``TagtraceError`` when they cannot be written.

@@ -65,7 +65,7 @@ class Allow:
 class Public:
     """Marks a route that anybody may call; but for ``SIGN_IN`` such a route changes nothing."""
 
-    def __call__(self) -> None:
+    async def __call__(self) -> None:
         """Let everybody through."""
 
 

@@ -7,7 +7,7 @@ import hmac
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from fastapi import Request
@@ -61,8 +61,7 @@ def authenticate(state: ServiceState, request: Request, bearer: str | None) -> P
         raise _refused("This API key was revoked.")
     if key.expires_at <= now:
         raise _refused("This API key has expired; ask for a new one.")
-    if key.used_at is None or (now - key.used_at).total_seconds() > _USED_EVERY_S:
-        state.store.write(lambda session: rows.mark_used(session, key.id, now), f"key {key.id}")
+    _mark_used(state, key, now)
     state.key_rate.spend(key.id)
     known = {str(scope) for scope in Scope}
     return Principal(Caller.KEY, key.id, key.owner, scopes=frozenset(Scope(name) for name in key.scopes if name in known))
@@ -72,20 +71,36 @@ def is_known(state: ServiceState, bearer: str | None) -> bool:
     """Whether the key that came with a request can be judged without a look into the store."""
     form = _FORM.fullmatch(bearer or "")
     until, held = state.known_keys.get(form[1], (0.0, None)) if form else (0.0, None)
-    if held is None or held.used_at is None or time.monotonic() >= until:
+    if held is None or time.monotonic() >= until:
         return False
-    return (datetime.now(UTC) - held.used_at).total_seconds() <= _USED_EVERY_S
+    return _used_lately(held, datetime.now(UTC))
+
+
+def _mark_used(state: ServiceState, key: rows.Key, now: datetime) -> None:
+    """Write down that a key was used; of many requests that come with it at once, one does."""
+    with state.known_keys_lock:
+        until, held = state.known_keys.get(key.id, (0.0, key))
+        if _used_lately(held, now):
+            return
+        state.known_keys[key.id] = until, replace(held, used_at=now)
+    state.store.write(lambda session: rows.mark_used(session, key.id, now), f"key {key.id}")
+
+
+def _used_lately(key: rows.Key, now: datetime) -> bool:
+    return key.used_at is not None and (now - key.used_at).total_seconds() <= _USED_EVERY_S
 
 
 def _find(state: ServiceState, number: str) -> rows.Key | None:
-    until, held = state.known_keys.get(number, (0.0, None))
-    if held is not None and time.monotonic() < until:
-        return held
-    with state.store.read() as session:
-        found = rows.find_key(session, number)
-    if found is not None:
-        state.known_keys[number] = (time.monotonic() + state.settings.key_known_s, found)
-    return found
+    with state.known_keys_lock:
+        # Of many requests that come with a key at once, one looks into the store.
+        until, held = state.known_keys.get(number, (0.0, None))
+        if held is not None and time.monotonic() < until:
+            return held
+        with state.store.read() as session:
+            found = rows.find_key(session, number)
+        if found is not None:
+            state.known_keys[number] = (time.monotonic() + state.settings.key_known_s, found)
+        return found
 
 
 def _digest(secret: str) -> str:

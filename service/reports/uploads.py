@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -137,9 +137,13 @@ async def _pass(upload: UploadFile, name: str, files: PhotoFiles, settings: Serv
     size = upload.size or 0
     if size > settings.max_photo_bytes:
         raise _too_large(name, settings)
-    # A large file is not even read before there is memory for it.
-    async with gate.cheap if size <= settings.cheap_bytes else gate.memory(size):
-        taken = await run_in_threadpool(_take_photo, upload, name, files, settings, settings.cheap_bytes)
+    take = partial(_take_photo, upload, name, files, settings, settings.cheap_bytes)
+    if size <= settings.cheap_bytes:
+        taken = await asyncio.get_running_loop().run_in_executor(gate.cheap, take)
+    else:
+        # A large file is not even read before there is memory for it.
+        async with gate.memory(size):
+            taken = await run_in_threadpool(take)
     if isinstance(taken, NewFile):
         return taken
     async with gate.memory(taken + size):
@@ -174,10 +178,8 @@ def _take_video(upload: UploadFile, files: PhotoFiles, settings: ServiceSettings
 
 
 def _check_space(files: PhotoFiles, settings: ServiceSettings) -> None:
-    place = Path(files.url)
-    if not place.is_dir():
-        return
-    if shutil.disk_usage(place).free < settings.least_free_bytes:
+    free = files.free_bytes()
+    if free is not None and free < settings.least_free_bytes:
         headers = {"Retry-After": str(settings.retry_after_s)}
         raise ProblemError(503, "There is no space for photos at the moment; come back later.", "no-space", headers)
 
