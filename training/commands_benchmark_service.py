@@ -17,7 +17,7 @@ def service(
     clients: Annotated[int, typer.Option(help="load: clients that send at once.")] = 50,
     reports: Annotated[int, typer.Option(help="load, kills: reports sent.")] = 1000,
     side: Annotated[int, typer.Option(help="load: height of the photo in pixels.")] = 720,
-    pause: Annotated[float, typer.Option(help="load: seconds that a client waits after an answer, half as long to one and a half.")] = 0.0,
+    pause: Annotated[float, typer.Option(help="load: seconds that a client waits after an answer, on average.")] = 0.0,
     kills: Annotated[int, typer.Option(help="kills: how often everything is killed.")] = 20,
     workers: Annotated[int, typer.Option(help="load, kills: worker processes.")] = 0,
     first: Annotated[int, typer.Option(help="memory: photos before the first look.")] = 500,
