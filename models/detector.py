@@ -55,7 +55,7 @@ class DetectionSettings:
     """Boxes with a shorter side (pixels of the network's input) are noise."""
     threads: int = 0
     """Processor threads; 0 lets the runtime choose."""
-    runtime: Runtime = Runtime.ONNXRUNTIME
+    runtime: Runtime = Runtime.AUTO
     """What runs the network."""
     merge: MergeSettings = field(default_factory=MergeSettings)
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import BrokenInstallationError, Image, ModelInfo
-from .adapters.onnxruntime_offline import offline_onnxruntime
+from ..contract import Image, ModelInfo
+from .runtime import Runtime, load_network
 
 _STRIDE = 4
 _MULTIPLE = 32
-_OUTPUTS = ("537", "538", "539")
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 
@@ -31,6 +29,7 @@ class FaceSettings:
     """Intersection over union from which two boxes are one face."""
     threads: int = 0
     """Processor threads; 0: the library's choice."""
+    runtime: Runtime = Runtime.AUTO
 
 
 class FaceFinder:
@@ -39,16 +38,7 @@ class FaceFinder:
     def __init__(self, model: Path, settings: FaceSettings | None = None, info: ModelInfo | None = None) -> None:
         """Raises ``BrokenInstallationError`` where the file cannot be loaded."""
         self.settings = settings or FaceSettings()
-        runtime = offline_onnxruntime()
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = self.settings.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.enable_mem_pattern = False
-        try:
-            self._session: Any = runtime.InferenceSession(model.read_bytes(), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises many types of its own
-            raise BrokenInstallationError(f"{model}: cannot be loaded as a finder of faces ({error})") from error
+        self._network, _ = load_network(model, self.settings.threads, self.settings.runtime)
         self._info = info
 
     @property
@@ -63,7 +53,7 @@ class FaceFinder:
         sides = [max(_MULTIPLE, round(side * factor / _MULTIPLE) * _MULTIPLE) for side in (width, height)]
         small = cv2.resize(image, (sides[0], sides[1]), interpolation=cv2.INTER_AREA)
         blob = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32)
-        heat, scale, offset = self._session.run(list(_OUTPUTS), {self._session.get_inputs()[0].name: blob})
+        heat, scale, offset = self._network.run(blob)[:3]
         boxes, scores = self._boxes(heat[0, 0], scale[0], offset[0])
         kept = cv2.dnn.NMSBoxes(_as_rectangles(boxes), scores.tolist(), self.settings.confidence, self.settings.overlap)
         stretch = np.array([width / sides[0], height / sides[1]] * 2)

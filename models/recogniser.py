@@ -26,7 +26,7 @@ class ReadSettings:
 
     threads: int = 0
     """Processor threads; 0 lets the runtime choose."""
-    runtime: Runtime = Runtime.ONNXRUNTIME
+    runtime: Runtime = Runtime.AUTO
     """What runs the network."""
     max_batch: int = 16
     """Crops of one width that are read together at most."""

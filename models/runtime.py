@@ -7,7 +7,6 @@ import io
 import threading
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..contract import BrokenInstallationError
 from .adapters.onnxruntime_offline import offline_onnxruntime
+from .adapters.openvino_offline import has_openvino, offline_openvino
 
 
 class Runtime(StrEnum):
@@ -49,7 +49,7 @@ class Network(Protocol):
         ...
 
 
-def load_network(model: Path, threads: int = 0, runtime: Runtime = Runtime.ONNXRUNTIME) -> tuple[Network, str]:
+def load_network(model: Path, threads: int = 0, runtime: Runtime = Runtime.AUTO) -> tuple[Network, str]:
     """A network from an ONNX file, and the SHA-256 of the file.
 
     ``threads`` is the number of processor threads; 0 leaves it to the runtime. Raises ``BrokenInstallationError`` when the file
@@ -65,7 +65,7 @@ def load_network(model: Path, threads: int = 0, runtime: Runtime = Runtime.ONNXR
         if runtime == Runtime.OPENVINO:
             raise BrokenInstallationError(f"{model}: is an INT8 network, which OpenVINO runs wrongly; choose onnxruntime")
         return _OnnxRuntime(model, content, threads), digest
-    if runtime == Runtime.OPENVINO or (runtime == Runtime.AUTO and _has_openvino()):
+    if runtime == Runtime.OPENVINO or (runtime == Runtime.AUTO and has_openvino()):
         return _OpenVino(model, content, threads), digest
     return _OnnxRuntime(model, content, threads), digest
 
@@ -93,7 +93,7 @@ class _OnnxRuntime:
 
 class _OpenVino:
     def __init__(self, model: Path, content: bytes, threads: int) -> None:
-        core, config = _openvino(), {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+        core, config = offline_openvino().Core(), {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
         if threads:
             config["INFERENCE_NUM_THREADS"] = str(threads)
         try:
@@ -114,16 +114,6 @@ class _OpenVino:
         return [np.array(found[output], np.float32) for output in self._compiled.outputs]
 
 
-def _openvino() -> Any:
-    try:
-        import openvino
-    except ImportError as error:
-        raise BrokenInstallationError(
-            f"openvino cannot be imported ({error}); install it with: pip install 'tagtrace[openvino]'"
-        ) from error
-    return openvino.Core()
-
-
 def _metadata(network: Any) -> dict[str, str]:
     """What an ONNX file says beside its weights, as OpenVINO keeps it."""
     info = network.get_rt_info()
@@ -131,7 +121,3 @@ def _metadata(network: Any) -> dict[str, str]:
         return {}
     framework = info["framework"]
     return {name: str(getattr(value, "value", value)) for name, value in framework.items()}
-
-
-def _has_openvino() -> bool:
-    return find_spec("openvino") is not None

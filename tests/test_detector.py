@@ -18,6 +18,7 @@ from tagtrace.contract import BrokenInstallationError, Detector, Image, Quad, Re
 from tagtrace.models.detector import DetectionSettings, OnnxDetector, View, box_corners, candidates, letterbox, plan_views
 from tagtrace.models.geometry import around, bounds, centre, iou, quad_of, rectangle, size
 from tagtrace.models.merging import Found, MergeSettings, merge
+from tagtrace.models.runtime import Runtime
 from tagtrace.training.detector import TrainingResult, check_layout, export_detector, measure_detector, train_detector
 from tagtrace.training.detector_settings import Augmentation, DetectorSettings, load_settings
 
@@ -308,6 +309,7 @@ def test_the_onnx_network_gives_what_ultralytics_gives(trained: tuple[DetectorSe
         min_side_px=0,
         max_candidates=1000,
         threads=1,
+        runtime=Runtime.ONNXRUNTIME,
         merge=everything,
     )
     (regions,) = OnnxDetector(exported, options).detect([image])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -38,3 +40,15 @@ def test_a_file_that_is_no_network_is_named(tmp_path: Path, runtime: Runtime) ->
         load_network(broken, 1, runtime)
     with pytest.raises(BrokenInstallationError, match="missing.onnx"):
         load_network(tmp_path / "missing.onnx", 1, runtime)
+
+
+def test_openvino_comes_without_its_telemetry() -> None:
+    pytest.importorskip("openvino")
+    code = (
+        "import sys; from tagtrace.models.runtime import Runtime, load_network; "
+        "from tagtrace.models.registry import Task, resolve; "
+        "load_network(resolve(Task.RECOGNISER).path, 1, Runtime.OPENVINO); assert 'openvino' in sys.modules; "
+        "assert not [name for name in sys.modules if name.startswith('openvino_telemetry') and sys.modules[name]]"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

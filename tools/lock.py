@@ -5,7 +5,7 @@ Usage: python tools/lock.py [--upgrade]
 - ``requirements.lock``    every extra, for every platform and every Python from 3.11 on
 - ``locks/base.txt``       what scoring needs (``make demo``)
 - ``locks/serve.txt``      what the service needs (``Dockerfile``)
-- ``locks/test.txt``       what the tests need: all extras but ``openvino`` and ``ray`` (``make test``)
+- ``locks/test.txt``       what the tests need: all extras but ``ray`` (``make test``)
 - ``locks/installer.txt``  the installer itself
 
 The parts agree with the whole because they are resolved under its versions. Versions stay as they are unless ``--upgrade`` is

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...contract import BrokenInstallationError, TagtraceError
 from .onnxruntime_offline import offline_onnxruntime
+from .openvino_offline import offline_openvino
 
 INFO_SECTION = "tagtrace"
 """Where the metadata of the ONNX file stand in the ``rt_info`` of the ``.xml`` file."""
@@ -24,7 +25,7 @@ def write_openvino(model: Path, out: Path, half: bool = False) -> tuple[Path, Pa
     """
     if out.suffix != ".xml":
         raise TagtraceError(f"{out}: OpenVINO's form is an .xml file with a .bin file beside it; give a name that ends in .xml")
-    openvino = _openvino()
+    openvino = offline_openvino()
     metadata = _session(model).get_modelmeta().custom_metadata_map
     try:
         network = openvino.convert_model(str(model))
@@ -39,7 +40,7 @@ def write_openvino(model: Path, out: Path, half: bool = False) -> tuple[Path, Pa
 
 def compare_openvino(model: Path, made: Path, inputs: Sequence[NDArray[np.float32]]) -> float:
     """Largest difference of the first output between an ONNX network and its OpenVINO form, as a share of its largest value."""
-    openvino = _openvino()
+    openvino = offline_openvino()
     session = _session(model)
     name = session.get_inputs()[0].name
     # the processor's own default is bfloat16 where it can: what is compared here is the conversion
@@ -59,13 +60,3 @@ def _session(model: Path) -> Any:
         raise
     except Exception as error:  # onnxruntime raises many types of its own
         raise TagtraceError(f"{model}: cannot be loaded as an ONNX network ({error})") from error
-
-
-def _openvino() -> Any:
-    try:
-        import openvino
-    except ImportError as error:
-        raise BrokenInstallationError(
-            f"openvino cannot be imported ({error}); install it with: pip install 'tagtrace[openvino]'"
-        ) from error
-    return openvino
