@@ -131,10 +131,14 @@ def _search(probs: NDArray[np.float64], settings: DecodeSettings) -> list[str]:
     """Prefix beam search. Prefixes are strings whose characters are column numbers; their two numbers are the probability of
     all paths so far that end in blank and in the last character, scaled so that the best stays near 1."""
     beam: dict[str, tuple[float, float]] = {"": (1.0, 0.0)}
-    for row in probs:
-        columns = np.argpartition(-row, min(settings.max_symbols, len(row) - 1))[: settings.max_symbols]
-        tried = [(int(c), float(row[c])) for c in columns if row[c] >= settings.min_symbol and c != BLANK]
+    for row, tried in zip(probs, _symbols(probs, settings), strict=True):
         blank = float(row[BLANK])
+        if not tried:
+            # The most common step, between two letters: no text grows, so none overtakes another but by what it ends in.
+            beam = {
+                prefix: ((a + b) * blank, b * float(row[ord(prefix[-1])]) if prefix else 0.0) for prefix, (a, b) in beam.items()
+            }
+            continue
         grown: dict[str, tuple[float, float]] = {}
         for prefix, (ends_blank, ends_char) in beam.items():
             last = ord(prefix[-1]) if prefix else -1
@@ -151,7 +155,17 @@ def _search(probs: NDArray[np.float64], settings: DecodeSettings) -> list[str]:
         kept = sorted(grown.items(), key=lambda entry: -(entry[1][0] + entry[1][1]))[: settings.beam]
         scale = 1.0 / max(kept[0][1][0] + kept[0][1][1], 1e-300)
         beam = {prefix: (a * scale, b * scale) for prefix, (a, b) in kept}
-    return list(beam)
+    return sorted(beam, key=lambda prefix: -sum(beam[prefix]))
+
+
+def _symbols(probs: NDArray[np.float64], settings: DecodeSettings) -> list[list[tuple[int, float]]]:
+    """Per time step the characters worth trying: their columns and probabilities, the most probable first."""
+    found: list[list[tuple[int, float]]] = [[] for _ in probs]
+    worth = probs >= settings.min_symbol
+    worth[:, BLANK] = False
+    for step, column in np.argwhere(worth).tolist():
+        found[step].append((column, float(probs[step, column])))
+    return [sorted(tried, key=lambda symbol: -symbol[1])[: settings.max_symbols] for tried in found]
 
 
 def log_likelihood(log_probs: LogProbs, texts: Sequence[str], alphabet: str) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from tagtrace.contract import BrokenInstallationError, Recogniser, TagtraceError
 from tagtrace.models.alphabet import ALPHABET, to_alphabet
 from tagtrace.models.linecrop import CropSettings, brightness, grey, input_width, prepare, stretch
 from tagtrace.models.recogniser import OnnxRecogniser, ReadSettings, confidence_of
+from tagtrace.models.runtime import Runtime
 
 CROP = CropSettings()
 TEXTS = ("@zz_test7", "t.me/zz_te", "+7 700 12", "АБВ где", "zz11ll.kz")
@@ -242,7 +243,8 @@ def test_easyocr_loads_it(exported: Path) -> None:
 
     network = reader.recognizer
     picture = torch.rand(1, 1, CROP.height, 160) * 2 - 1
-    (logits,) = OnnxRecogniser(exported / "recogniser.onnx")._network.run(picture.numpy())
+    plain = ReadSettings(runtime=Runtime.ONNXRUNTIME)
+    (logits,) = OnnxRecogniser(exported / "recogniser.onnx", plain)._network.run(picture.numpy())
     with torch.no_grad():
         np.testing.assert_allclose(network(picture, None).numpy(), logits, atol=1e-3)
 
