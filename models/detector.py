@@ -129,6 +129,11 @@ class OnnxDetector:
         return self._info
 
     @property
+    def runtime(self) -> Runtime:
+        """What runs the network."""
+        return self._network.runtime
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """What the network tells apart, in the order of its outputs."""
         return self._classes

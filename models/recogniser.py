@@ -59,6 +59,11 @@ class OnnxRecogniser:
         """Name and checksum of the weights."""
         return self._info
 
+    @property
+    def runtime(self) -> Runtime:
+        """What runs the network."""
+        return self._network.runtime
+
     def read(self, crops: Sequence[Image]) -> list[Reading]:
         """One reading per crop (``uint8`` RGB, the text along the width, either way up), in order.
 

@@ -34,6 +34,9 @@ _INT8_MARK = b"DequantizeLinear"
 class Network(Protocol):
     """A loaded network with one input."""
 
+    runtime: Runtime
+    """What runs it; not ``AUTO``."""
+
     @property
     def metadata(self) -> Mapping[str, str]:
         """What stands in the file beside the weights."""
@@ -71,6 +74,8 @@ def load_network(model: Path, threads: int = 0, runtime: Runtime = Runtime.AUTO)
 
 
 class _OnnxRuntime:
+    runtime = Runtime.ONNXRUNTIME
+
     def __init__(self, model: Path, content: bytes, threads: int) -> None:
         runtime = offline_onnxruntime()
         options = runtime.SessionOptions()
@@ -92,6 +97,8 @@ class _OnnxRuntime:
 
 
 class _OpenVino:
+    runtime = Runtime.OPENVINO
+
     def __init__(self, model: Path, content: bytes, threads: int) -> None:
         core, config = offline_openvino().Core(), {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
         if threads:

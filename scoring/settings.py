@@ -14,6 +14,7 @@ from ..inference.pipeline import PipelineSettings
 from ..inference.reader import ReaderSettings
 from ..linking.clusters import ClusterSettings
 from ..linking.shops import LinkSettings
+from ..models.runtime import Runtime
 from .placing import PlacingSettings
 
 
@@ -50,6 +51,8 @@ class ScoreSettings:
     """A detector in the registry, or a model file; empty: the first one. For the reader ``tagtrace``."""
     recogniser: str = ""
     """A recogniser in the registry, or a model file; empty: the first one. For the reader ``tagtrace``."""
+    runtime: Runtime = Runtime.AUTO
+    """What runs the networks of the reader ``tagtrace``."""
     decode: DecodeSettings = field(default_factory=DecodeSettings)
     lines: ReaderSettings = field(default_factory=ReaderSettings)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
@@ -59,9 +62,10 @@ class ScoreSettings:
     run: RunSettings = field(default_factory=RunSettings)
 
     def to_json(self) -> dict[str, object]:
-        """The settings that decide results, as they stand in every record: not those of ``run``, and models are named apart."""
+        """The settings that decide results, as they stand in every record: not those of ``run``; models, and what
+        runs them, are named apart."""
         parts = asdict(self)
-        for name in ("run", "detector", "recogniser"):
+        for name in ("run", "detector", "recogniser", "runtime"):
             del parts[name]
         return parts
 
