@@ -383,8 +383,11 @@ class Recogniser(Protocol):
     @property
     def info(self) -> ModelInfo: ...
 
-    def read(self, crops: Sequence[Image]) -> list[Reading]:
-        """One reading per crop, in order; a crop that holds nothing readable gives an empty text with confidence 0."""
+    def read(self, crops: Sequence[Image], upright: bool = False) -> list[Reading]:
+        """One reading per crop, in order; a crop that holds nothing readable gives an empty text with confidence 0.
+
+        ``upright``: the text is known to be the right way up, so that no crop is tried the other way.
+        """
         ...
 
 

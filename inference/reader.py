@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,8 +103,8 @@ class TagtraceReader:
         for _ in range(settings.stretches):
             growing = self._stretch([image for image, _ in places], read, growing)
         doubtful = [n for n, (_, reading) in enumerate(read) if reading.text and reading.confidence < settings.second_below]
-        crops = [self._cut(places[n][0], read[n][0], settings.second_along, settings.second_across) for n in doubtful]
-        for n, second in zip(doubtful, self._recogniser.read(crops) if crops else [], strict=True):
+        again = [(places[n][0], *read[n]) for n in doubtful]
+        for n, second in zip(doubtful, self._again(again, settings.second_along, settings.second_across), strict=True):
             read[n] = (read[n][0], together([read[n][1], second]))
         return read
 
@@ -121,8 +121,9 @@ class TagtraceReader:
             if start or end:
                 reach = settings.stretch * geometry.size(quad)[1]
                 longer[n] = geometry.lengthen(quad, reach * start, reach * end), (reach * start, reach * end)
-        crops = [self._cut(images[n], quad, settings.margin_along, settings.margin_across) for n, (quad, _) in longer.items()]
-        for (n, (quad, grown)), reading in zip(longer.items(), self._recogniser.read(crops) if crops else [], strict=True):
+        again = [(images[n], quad, read[n][1]) for n, (quad, _) in longer.items()]
+        readings = self._again(again, settings.margin_along, settings.margin_across)
+        for (n, (quad, grown)), reading in zip(longer.items(), readings, strict=True):
             before = read[n][1]
             surer = reading.confidence >= settings.stretched_confidence * before.confidence
             if surer and len(reading.text.strip()) > len(before.text.strip()):
@@ -149,6 +150,15 @@ class TagtraceReader:
         start = float(seen[0] + 0.5) / steps * whole - pad
         end = float(steps - seen[-1] - 0.5) / steps * whole - pad
         return geometry.lengthen(quad, -min(max(start, 0.0), grown[0]), -min(max(end, 0.0), grown[1]))
+
+    def _again(self, places: Sequence[tuple[Image, Quad, Reading]], along: float, across: float) -> list[Reading]:
+        """Read places whose lines were read before: which way up they are is known from that."""
+        crops = [
+            self._cut(image, geometry.turn(quad, 180) if before.flipped else quad, along, across)
+            for image, quad, before in places
+        ]
+        readings = self._recogniser.read(crops, upright=True) if crops else []
+        return [replace(reading, flipped=before.flipped) for reading, (_, _, before) in zip(readings, places, strict=True)]
 
     def _cut(self, image: Image, quad: Quad, along: float, across: float) -> Image:
         height = geometry.size(quad)[1]

@@ -64,15 +64,16 @@ class OnnxRecogniser:
         """What runs the network."""
         return self._network.runtime
 
-    def read(self, crops: Sequence[Image]) -> list[Reading]:
-        """One reading per crop (``uint8`` RGB, the text along the width, either way up), in order.
+    def read(self, crops: Sequence[Image], upright: bool = False) -> list[Reading]:
+        """One reading per crop (``uint8`` RGB, the text along the width, either way up unless ``upright``), in order.
 
         A crop in which nothing is read gives an empty text with confidence 0.
         """
         pictures = [prepare(crop, self.crop) if min(crop.shape[:2]) >= MIN_SIDE_PX else None for crop in crops]
         upright = self._run(pictures)
         firsts = [None if table is None else best_path(table, self.alphabet, self.settings.decode) for table in upright]
-        doubtful = [first is not None and confidence_of(first) < self.settings.turn_below for first in firsts]
+        least = 0.0 if upright else self.settings.turn_below
+        doubtful = [first is not None and confidence_of(first) < least for first in firsts]
         # grey values and contrast of a crop are the same either way up, so the prepared picture can be turned
         again = [picture if doubt else None for picture, doubt in zip(pictures, doubtful, strict=True)]
         turned = self._run([None if picture is None else picture[::-1, ::-1] for picture in again])

@@ -159,7 +159,7 @@ class BrightestSide:
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
 
-    def read(self, crops: Sequence[Image]) -> list[Reading]:
+    def read(self, crops: Sequence[Image], upright: bool = False) -> list[Reading]:
         self.shapes += [crop.shape for crop in crops]
         out = []
         for crop in crops:
@@ -246,7 +246,7 @@ class GoesOn:
     def __init__(self, length: int) -> None:
         self.length = length
 
-    def read(self, crops: Sequence[Image]) -> list[Reading]:
+    def read(self, crops: Sequence[Image], upright: bool = False) -> list[Reading]:
         out = []
         for crop in crops:
             letters = min(self.length, crop.shape[1] // 20)
@@ -270,7 +270,7 @@ def test_a_line_that_goes_on_beyond_its_box_is_read_to_its_end() -> None:
 class EndsWithin(GoesOn):
     """Reads two letters more in a longer crop, and shows where they stand: 20 steps over the crop, the last letter at step 14."""
 
-    def read(self, crops: Sequence[Image]) -> list[Reading]:
+    def read(self, crops: Sequence[Image], upright: bool = False) -> list[Reading]:
         out = []
         for crop in crops:
             longer = crop.shape[1] > self.length * 20
