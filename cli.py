@@ -113,6 +113,12 @@ COMMANDS: dict[str, Lazy] = {
     "benchmark readers": Lazy(
         "training.commands_benchmark", "readers", "Measure speed, memory and accuracy of readers on the same photos.", "peers"
     ),
+    "benchmark limits": Lazy(
+        "training.commands_benchmark_limits",
+        "limits",
+        "Measure decoding, memory and arithmetic here, and the least time of a photo.",
+        "train",
+    ),
     "benchmark service": Lazy(
         "training.commands_benchmark_service", "service", "Measure the service under load, and under kill -9.", "serve"
     ),

@@ -30,6 +30,7 @@ import numpy as np
 from PIL import Image as PilImage
 
 from ..contract import TagtraceError
+from .benchmark_copies import numbered
 
 LIGHT = f"{__package__}.light_reader:build"
 _START_S = 60.0
@@ -286,12 +287,6 @@ def picture(side_px: int, seed: int) -> bytes:
     out = io.BytesIO()
     small.resize((side_px * 4 // 3, side_px), PilImage.Resampling.BICUBIC).save(out, "JPEG", quality=85)
     return out.getvalue()
-
-
-def numbered(jpeg: bytes, number: int) -> bytes:
-    """Another file with the same picture: a JPEG with a comment."""
-    comment = str(number).encode("ascii")
-    return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]
 
 
 def multipart(photo: bytes, fields: dict[str, str]) -> tuple[bytes, str]:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .benchmark_service import LIGHT, Json, Server, multipart, numbered, serving
+from .benchmark_copies import numbered
+from .benchmark_service import LIGHT, Json, Server, multipart, serving
 from .hostile import Attack, attacks, photo
 
 _ATTACKERS = 8

@@ -11,7 +11,8 @@ from pathlib import Path
 from PIL import Image as PilImage
 
 from ..contract import TagtraceError
-from .benchmark_service import Json, Server, count_read, multipart, numbered, picture, resident, serving, wait_read
+from .benchmark_copies import numbered
+from .benchmark_service import Json, Server, count_read, multipart, picture, resident, serving, wait_read
 
 _SIDES_PX = (480, 640, 800, 1080, 1280, 1600, 2048, 2560, 3200)
 """Longest sides that photos are sent with: those of messengers, of screenshots and of cameras."""
