@@ -24,10 +24,12 @@ _MOST_FAILURES = 20
 
 
 def score(
-    photos: Annotated[list[Path] | None, typer.Argument(help="Photos, and folders that are searched to the bottom.")] = None,
+    photos: Annotated[
+        list[str] | None, typer.Argument(help="Photos, and folders that are searched to the bottom: paths or URLs (s3://…).")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("results"),
     manifest: Annotated[
-        Path | None, typer.Option(help="CSV with path, lat, lon, taken_at, report_id.", show_default=False)
+        str | None, typer.Option(help="CSV with path, lat, lon, taken_at, report_id; a path or a URL.", show_default=False)
     ] = None,
     shops: Annotated[
         Path | None,
@@ -51,6 +53,14 @@ def score(
     recogniser: Annotated[str, typer.Option(help=_MODEL_HELP, show_default=False)] = "",
     formats: Annotated[str, typer.Option("--format", help=_FORMAT_HELP, show_default="all of them")] = "",
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per processor core.")] = 0,
+    engine: Annotated[str, typer.Option(help="Who scores: local, or ray (Ray Data; extra `ray`).")] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="With --engine ray: the cluster, as auto, host:port or ray://host:port. Without it this machine.",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the models run: cpu.")] = "cpu",
     resume: Annotated[bool, typer.Option("--resume", help="Score only what is missing or failed in --out.")] = False,
 ) -> ExitCode:
@@ -58,12 +68,15 @@ def score(
 
     Example: tagtrace score photos/ --shops shops.csv --out results --format report,identifiers
 
+    Example, many machines: tagtrace score s3://city/photos --engine ray --address auto --out results
+
     Exit codes: 0 all done, 1 done but some photos failed, 2 wrong use, 3 nothing scored or written, 4 a model is missing,
     130 interrupted (what was finished is kept: go on with --resume).
     """
     from rich.console import Console
 
     from .build import OWN_READER
+    from .places import place_of
     from .progress import progress_view
     from .run import Interrupted, ScoreRequest, score_photos
     from .settings import ScoreSettings
@@ -75,9 +88,9 @@ def score(
         raise TagtraceError(f"--detector and --recogniser are for the reader {OWN_READER}; {reader} brings its own models")
     settings = ScoreSettings(reader=reader, detector=detector, recogniser=recogniser)
     request = ScoreRequest(
-        photos=tuple(photos or ()),
+        photos=tuple(map(place_of, photos or ())),
         out=out,
-        manifest=manifest,
+        manifest=None if manifest is None else place_of(manifest),
         shops=shops,
         store=store,
         keep_photos=keep_photos,
@@ -86,6 +99,8 @@ def score(
         device=device,
         resume=resume,
         settings=settings,
+        engine=engine,
+        address=address,
     )
     told = Console(stderr=True)
     try:

@@ -1,4 +1,8 @@
-"""What is to be scored: files, folders and a manifest become one list of items, in a definite order."""
+"""What is to be scored: files, folders and a manifest become one list of items, in a definite order.
+
+What is found comes piece by piece (``found_in``, ``manifest_rows``), so that scoring can begin before the end is seen; names
+and order need all of it (``settle``).
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,15 @@ import hashlib
 import math
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from ..contract import Failure, FailureCode, TagtraceError
 from ..inference.decode import looks_like_picture
+from .places import Place, RemoteFile, place_of
 
 PICTURE_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .bmp .gif .heic .heif .hif".split())
 """Files in folders with these endings are taken whatever is in them; others when they begin like a picture."""
@@ -30,7 +36,7 @@ class Item:
     report come from the manifest and count more than what EXIF says.
     """
 
-    path: Path
+    path: Place
     name: str
     lat: float | None = None
     lon: float | None = None
@@ -39,29 +45,42 @@ class Item:
     failure: Failure | None = None
 
 
-def collect(photos: Sequence[Path], manifest: Path | None, local_utc_offset_hours: float, skip: Path | None = None) -> list[Item]:
+def collect(
+    photos: Sequence[Place], manifest: Place | None, local_utc_offset_hours: float, skip: Path | None = None
+) -> list[Item]:
     """Every photo below ``photos`` (files and folders) and in the manifest, each once, sorted by name.
 
     Folders are searched to the bottom; hidden folders, links to folders, and the folder ``skip`` (the output) are left out.
     What is missing or cannot be opened becomes an item with a failure. A manifest row for a photo that is also in ``photos``
     adds its facts to it. Raises ``TagtraceError`` for a manifest that cannot be used, with each bad line.
     """
-    found: list[Item] = []
-    for path in photos:
-        found += _folder(path, skip) if _is_folder(path) else [_file(path, path.name)]
-    rows = _manifest(manifest, local_utc_offset_hours) if manifest is not None else []
-    items = _merge(found, rows)
-    return sorted(_distinct_names(items), key=lambda item: (item.name, str(item.path), item.report_id or ""))
+    rows = list(manifest_rows(manifest, local_utc_offset_hours)) if manifest is not None else []
+    return settle(found_in(photos, skip), rows)
+
+
+def found_in(photos: Sequence[Place], skip: Path | None = None) -> Iterator[Item]:
+    """Every photo below files and folders, as it is met: one that is given twice comes twice."""
+    for place in photos:
+        if isinstance(place, RemoteFile):
+            yield from _remote(place)
+        elif _is_folder(place):
+            yield from _folder(place, skip)
+        else:
+            yield _file(place, place.name)
+
+
+def settle(found: Iterable[Item], rows: Sequence[Item]) -> list[Item]:
+    """Each photo once (one with manifest rows once per row), under a name that no other photo has, sorted by name."""
+    return sorted(_distinct_names(_merge(found, rows)), key=lambda item: (item.name, str(item.path), item.report_id or ""))
 
 
 def digest(item: Item, max_bytes: int) -> str | Failure:
     """SHA-256 of the file in lower-case hex, or why it cannot be read."""
     try:
-        size = item.path.stat().st_size
-        if size > max_bytes:
-            return Failure(
-                FailureCode.TOO_LARGE, f"{item.name}: {size} bytes are more than the limit of {max_bytes}; send a smaller file"
-            )
+        if (too_large := oversize(item.path, item.name, max_bytes)) is not None:
+            return too_large
+        if isinstance(item.path, RemoteFile):
+            return hashlib.sha256(item.path.read_bytes()).hexdigest()
         hasher = hashlib.sha256()
         with item.path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
@@ -69,6 +88,14 @@ def digest(item: Item, max_bytes: int) -> str | Failure:
         return hasher.hexdigest()
     except OSError as error:
         return read_failure(item.name, error)
+
+
+def oversize(place: Place, name: str, max_bytes: int) -> Failure | None:
+    """The failure of a file that has too many bytes to be opened. Raises ``OSError`` where it cannot be looked at."""
+    size = place.size() if isinstance(place, RemoteFile) else place.stat().st_size
+    if size is None or size <= max_bytes:
+        return None
+    return Failure(FailureCode.TOO_LARGE, f"{name}: {size} bytes are more than the limit of {max_bytes}; send a smaller file")
 
 
 def read_failure(name: str, error: OSError) -> Failure:
@@ -114,12 +141,32 @@ def _folder(folder: Path, skip: Path | None) -> Iterator[Item]:
         yield Item(place, _clean(name), failure=Failure(FailureCode.UNREADABLE, message))
 
 
-def _is_wanted(path: Path) -> bool:
+def _remote(place: RemoteFile) -> Iterator[Item]:
+    problems: list[OSError] = []
+    try:
+        if not place.is_dir():
+            gone = None if place.exists() else read_failure(str(place), FileNotFoundError())
+            yield Item(place, _clean(place.name), failure=gone)
+            return
+        for relative in place.walk(problems):
+            file = RemoteFile(f"{place.url.rstrip('/')}/{relative}")
+            if _is_wanted(file):
+                yield Item(file, _clean(relative))
+    except OSError as error:
+        problems.append(error)
+    for problem in problems:
+        message = f"{place}: cannot be listed ({problem.strerror or problem}); check the address and the rights"
+        yield Item(place, _clean(place.name), failure=Failure(FailureCode.UNREADABLE, message))
+
+
+def _is_wanted(path: Place) -> bool:
     if path.name.startswith("."):
         return False
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return True
     try:
+        if isinstance(path, RemoteFile):
+            return looks_like_picture(path.read_bytes(_HEAD_BYTES))
         if not path.is_file():
             return False
         with path.open("rb") as file:
@@ -133,72 +180,90 @@ def _clean(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _merge(found: Sequence[Item], rows: Sequence[Item]) -> list[Item]:
-    """Each photo once; a photo with manifest rows once per row."""
-    named: dict[Path, Item] = {}
+def _merge(found: Iterable[Item], rows: Sequence[Item]) -> list[tuple[Item, Place]]:
+    """Each photo once, with where it really lies; a photo with manifest rows once per row."""
+    named: dict[Place, Item] = {}
     for item in found:
         named.setdefault(item.path.resolve(), item)
-    out: list[Item] = []
-    used: set[Path] = set()
+    out: dict[Item, Place] = {}
+    used: set[Place] = set()
     for row in rows:
         place = row.path.resolve()
         used.add(place)
-        out.append(replace(row, name=named[place].name) if place in named else row)
-    return [*dict.fromkeys(out), *(item for place, item in named.items() if place not in used)]
+        out[replace(row, name=named[place].name) if place in named else row] = place
+    return [*out.items(), *((item, place) for place, item in named.items() if place not in used)]
 
 
-def _distinct_names(items: Sequence[Item]) -> Iterator[Item]:
+def _distinct_names(items: Sequence[tuple[Item, Place]]) -> Iterator[Item]:
     """Different files of one name (from two folders) get as much of their path in front as tells them apart."""
-    by_name: dict[str, set[Path]] = {}
-    for item in items:
-        by_name.setdefault(item.name, set()).add(item.path.resolve())
-    for item in items:
-        others = [path for path in by_name[item.name] if path != item.path.resolve()]
+    by_name: dict[str, set[Place]] = {}
+    for item, place in items:
+        by_name.setdefault(item.name, set()).add(place)
+    for item, place in items:
+        others = [path for path in by_name[item.name] if path != place]
         if not others:
             yield item
             continue
-        parts = item.path.resolve().parts
+        parts = place.parts
         depth = len(PurePosixPath(item.name).parts)
         while depth < len(parts) and any(other.parts[-depth:] == parts[-depth:] for other in others):
             depth += 1
         yield replace(item, name=_clean("/".join(part.strip("/\\") for part in parts[-depth:])))
 
 
-def _manifest(path: Path, local_utc_offset_hours: float) -> list[Item]:
+def manifest_rows(manifest: Place, local_utc_offset_hours: float) -> Iterator[Item]:
+    """The photos that a manifest names, row by row as it is read.
+
+    Raises ``TagtraceError`` for one that cannot be used; bad lines are told at the end, all together.
+    """
+    errors: list[str] = []
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with manifest.open_text() if isinstance(manifest, RemoteFile) else _open_text(manifest) as file:
+            first = file.readline()
+            lines = _before(first, file)
+            reader = csv.DictReader(lines, delimiter=";" if first.count(";") > first.count(",") else ",")
+            if "path" not in (reader.fieldnames or ()):
+                raise TagtraceError(
+                    f"{manifest}: the first line must name the columns; path is needed, lat, lon, taken_at, report_id may be"
+                )
+            for row in reader:
+                try:
+                    yield _row(row, manifest.parent, local_utc_offset_hours)
+                except ValueError as error:
+                    errors.append(f"{manifest}:{reader.line_num}: {error}")
     except FileNotFoundError as error:
-        raise TagtraceError(f"{path}: there is no such manifest; check the path given to --manifest") from error
+        raise TagtraceError(f"{manifest}: there is no such manifest; check the path given to --manifest") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise TagtraceError(f"{path}: cannot be read as UTF-8 text ({error}); save the manifest as CSV in UTF-8") from error
-    lines = text.splitlines(keepends=True)
-    reader = csv.DictReader(lines, delimiter=";" if lines and lines[0].count(";") > lines[0].count(",") else ",")
-    if "path" not in (reader.fieldnames or ()):
-        raise TagtraceError(f"{path}: the first line must name the columns; path is needed, lat, lon, taken_at, report_id may be")
-    items, errors = [], []
-    for row in reader:
-        try:
-            items.append(_row(row, path.parent, local_utc_offset_hours))
-        except ValueError as error:
-            errors.append(f"{path}:{reader.line_num}: {error}")
+        raise TagtraceError(f"{manifest}: cannot be read as UTF-8 text ({error}); save the manifest as CSV in UTF-8") from error
     if errors:
         more = f"\n… and {len(errors) - _MOST_ERRORS} more" if len(errors) > _MOST_ERRORS else ""
         raise TagtraceError("\n".join(errors[:_MOST_ERRORS]) + more + "\nCorrect the manifest and run again.")
-    return items
 
 
-def _row(row: Mapping[str | None, object], folder: Path, local_utc_offset_hours: float) -> Item:
+def _open_text(path: Path) -> IO[str]:
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _before(first: str, rest: Iterable[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _row(row: Mapping[str | None, object], folder: Place, local_utc_offset_hours: float) -> Item:
     if row.get(None):
         raise ValueError("more fields than columns; put quotes around values that hold the separator")
     cells = {key: str(value or "").strip() for key, value in row.items() if key}
     if not cells["path"]:
         raise ValueError("path is empty")
-    path = folder / cells["path"]
+    path = place_of(cells["path"]) if "://" in cells["path"] else folder / cells["path"]
     lat, lon = _degrees(cells.get("lat", ""), "lat", 90.0), _degrees(cells.get("lon", ""), "lon", 180.0)
     if (lat is None) != (lon is None):
         raise ValueError("lat and lon must be given together")
+    name = _inside(cells["path"])
+    # What lies behind a URL is looked at when it is read: asking first would double the requests.
+    item = Item(path, _clean(name)) if isinstance(path, RemoteFile) else _file(path, name)
     return replace(
-        _file(path, _inside(cells["path"])),
+        item,
         lat=lat,
         lon=lon,
         taken_at=_time(cells.get("taken_at", ""), local_utc_offset_hours),

@@ -7,6 +7,7 @@ import multiprocessing
 import signal
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from multiprocessing.process import BaseProcess
 
 from ..contract import BrokenInstallationError, ExitCode, Failure, FailureCode, TagtraceError
 from .files import OutputError
-from .records import Json, analysis_to_json
+from .records import analysis_to_json
 from .worker import Broken, Ready, Scored, Task, WorkerSpec, failed, work
 
 _END_WAIT_S = 5.0
@@ -35,8 +36,12 @@ class _Worker:
 class WorkerPool:
     """``count`` processes that score photos. Use it in a ``with`` block: leaving it ends the processes, however it is left."""
 
-    def __init__(self, spec: WorkerSpec, count: int) -> None:
+    def __init__(self, spec: WorkerSpec, count: int, tries: int = 1) -> None:
+        """``tries``: so often a photo is given to a worker before the death of its workers makes it fail."""
         self._spec = spec
+        self._tries = tries
+        self._again: deque[Task] = deque()
+        self._deaths: Counter[str] = Counter()
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
         self._count = max(1, count)
@@ -66,7 +71,7 @@ class WorkerPool:
             self._add()
             worker = self._workers[0]
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Json]]:
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Scored]]:
         """Score all tasks; each comes back once, with its record, in the order in which they get done."""
         waiting = iter(tasks)
         todo = next(waiting, None)
@@ -77,11 +82,14 @@ class WorkerPool:
                 if worker.ready and worker.task is None and todo is not None:
                     self._give(worker, todo)
                     todo = next(waiting, None)
+            if todo is None and self._again:
+                todo = self._again.popleft()
+                continue
             if todo is None and all(worker.task is None for worker in self._workers):
                 return
             yield from self._collect()
 
-    def _collect(self) -> Iterator[tuple[Task, Json]]:
+    def _collect(self) -> Iterator[tuple[Task, Scored]]:
         """Wait until something happens, and give what got done by it."""
         busy = [worker for worker in self._workers if worker.task is not None or not worker.ready]
         timeout = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
@@ -95,20 +103,26 @@ class WorkerPool:
                 worker.ready = True
             elif isinstance(message, Scored) and worker.task is not None:
                 task, worker.task = worker.task, None
-                yield task, message.record
+                self._deaths.pop(str(task.path), None)
+                yield task, message
             else:
                 yield from self._replace(worker, late)
 
-    def _replace(self, worker: _Worker, late: bool) -> Iterator[tuple[Task, Json]]:
+    def _replace(self, worker: _Worker, late: bool) -> Iterator[tuple[Task, Scored]]:
         """A worker died or hangs: its photo fails, and a new worker takes its place."""
         task = worker.task
         why = self._bury(worker)
         self._add()
         if task is not None:
+            self._deaths[str(task.path)] += 1
+            if not late and self._deaths[str(task.path)] < self._tries:
+                self._again.append(task)
+                return
+            del self._deaths[str(task.path)]
             if late:
                 why = f"took longer than {self._spec.settings.run.photo_timeout_s:g} s"
             message = f"{task.name}: the worker {why} while it analysed this photo; run again with --resume and fewer --workers"
-            yield task, analysis_to_json(failed(task, Failure(FailureCode.INTERNAL, message)), None)
+            yield task, Scored(analysis_to_json(failed(task, Failure(FailureCode.INTERNAL, message)), None))
 
     def _add(self) -> None:
         ours, theirs = self._context.Pipe()
@@ -137,7 +151,7 @@ class WorkerPool:
         except (EOFError, OSError):
             return None
         if isinstance(message, Broken):
-            raise _ERRORS.get(message.exit_code, TagtraceError)(message.message)
+            raise error_of(message)
         assert isinstance(message, (Ready, Scored))
         return message
 
@@ -182,6 +196,11 @@ _ERRORS: dict[ExitCode, type[TagtraceError]] = {
     ExitCode.BROKEN_INSTALLATION: BrokenInstallationError,
     ExitCode.NOTHING_SCORED: OutputError,
 }
+
+
+def error_of(broken: Broken) -> TagtraceError:
+    """What a worker could not do, as an error to be raised."""
+    return _ERRORS.get(broken.exit_code, TagtraceError)(broken.message)
 
 
 @contextmanager

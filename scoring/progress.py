@@ -27,8 +27,11 @@ class ProgressView(Protocol):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
-    def begin(self, total: int, done: int) -> None:
-        """``total`` photos are to be scored, ``done`` of them were before."""
+    def begin(self, total: int | None, done: int) -> None:
+        """``total`` photos are to be scored (None: not known yet), ``done`` of them were before."""
+
+    def expect(self, total: int) -> None:
+        """It is known now how many photos are to be scored."""
 
     def advance(self, *, failed: bool) -> None:
         """One more photo is done."""
@@ -51,7 +54,10 @@ class SilentView:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         return
 
-    def begin(self, total: int, done: int) -> None:
+    def begin(self, total: int | None, done: int) -> None:
+        """See ``ProgressView``."""
+
+    def expect(self, total: int) -> None:
         """See ``ProgressView``."""
 
     def advance(self, *, failed: bool) -> None:
@@ -85,10 +91,14 @@ class BarView(SilentView):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._progress.stop()
 
-    def begin(self, total: int, done: int) -> None:
+    def begin(self, total: int | None, done: int) -> None:
         """See ``ProgressView``."""
         # Started anew, so that photos of an earlier run do not count in the rate.
         self._progress.reset(self._task, total=total, completed=done, description="scoring")
+
+    def expect(self, total: int) -> None:
+        """See ``ProgressView``."""
+        self._progress.update(self._task, total=total)
 
     def advance(self, *, failed: bool) -> None:
         """See ``ProgressView``."""
@@ -106,14 +116,22 @@ class PlainView(SilentView):
     def __init__(self, console: Console, every_s: float) -> None:
         self._console = console
         self._every_s = every_s
-        self._total = self._done = self._new = self._failed = 0
+        self._total: int | None = 0
+        self._done = self._new = self._failed = 0
         self._begun = self._said = time.monotonic()
 
-    def begin(self, total: int, done: int) -> None:
+    def begin(self, total: int | None, done: int) -> None:
         """See ``ProgressView``."""
         self._total, self._done = total, done
         self._begun = self._said = time.monotonic()
-        self.say(f"{total} photos" + (f", {done} of them done before" if done else ""))
+        if total is not None:
+            self.say(f"{total} photos" + (f", {done} of them done before" if done else ""))
+
+    def expect(self, total: int) -> None:
+        """See ``ProgressView``."""
+        if self._total is None:
+            self.say(f"{total} photos")
+        self._total = total
 
     def advance(self, *, failed: bool) -> None:
         """See ``ProgressView``."""
@@ -121,12 +139,15 @@ class PlainView(SilentView):
         self._new += 1
         self._failed += failed
         now = time.monotonic()
-        if now - self._said < self._every_s and self._done < self._total:
+        if now - self._said < self._every_s and (self._total is None or self._done < self._total):
             return
         self._said = now
         rate = self._new / max(now - self._begun, 1e-9)
-        left = (self._total - self._done) / rate
         failures = f", {self._failed} failed" if self._failed else ""
+        if self._total is None:
+            self.say(f"{self._done} photos, {rate:.2f} photos/s{failures}")
+            return
+        left = (self._total - self._done) / rate
         self.say(f"{self._done}/{self._total} photos, {rate:.2f} photos/s, {_duration(left)} left{failures}")
 
     def say(self, words: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from ..contract import Analysis, Link, Outcome, TagtraceError
 from ..linking.clusters import ClusterSettings, Key
 from ..linking.shops import LinkSettings, Shops, decide, weigh
+from .places import Place
 from .placing import FeaturesOf, sighting_of, view_of
 from .records import AdvertResult, PhotoResult
 
@@ -43,7 +44,7 @@ class KeptPhoto:
     size: int | None
 
 
-def check_place(place: str, store: str | None, photos: Sequence[Path]) -> None:
+def check_place(place: str, store: str | None, photos: Sequence[Place]) -> None:
     """Raise ``TagtraceError`` where photos cannot be kept: without a store that knows them, or in a folder that is scored."""
     if store is None:
         raise TagtraceError("--keep-photos wants --store: a photo is found again by what the store knows of it")
@@ -51,11 +52,11 @@ def check_place(place: str, store: str | None, photos: Sequence[Path]) -> None:
         return
     folder = Path(place).expanduser().resolve()
     for scored in photos:
-        if scored.is_dir() and folder.is_relative_to(scored.resolve()):
+        if isinstance(scored, Path) and scored.is_dir() and folder.is_relative_to(scored.resolve()):
             raise TagtraceError(f"{place}: lies in {scored}, and would be scored itself next time; keep photos in another folder")
 
 
-def keep_photos(place: str, photos: Mapping[str, Path]) -> dict[str, KeptPhoto]:
+def keep_photos(place: str, photos: Mapping[str, Place]) -> dict[str, KeptPhoto]:
     """Keep the bytes of photos (``photos``: their files by SHA-256) and give where each lies.
 
     A file that is gone, or is no longer what was scored, is left out. Raises ``TagtraceError`` where bytes cannot be written.

@@ -1,4 +1,4 @@
-"""One process of a run: loads the models once, then takes photo after photo. Also used without a process, by ``show``."""
+"""One process of a run: loads the models once, then takes photo after photo."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from ..contract import Analysis, ExitCode, Failure, FailureCode, Image, ModelInfo, Photo, TagtraceError
+from ..contract import Analysis, ExitCode, Failure, FailureCode, ModelInfo, Photo, TagtraceError
 from ..inference.decode import decode
 from ..linking.features import extract_features
 from ..linking.pictures import picture_hash
@@ -19,6 +19,7 @@ from . import annotate
 from .build import Engine, build_engine
 from .files import write_atomically
 from .inputs import read_failure
+from .places import Place
 from .records import Json, analysis_to_json
 from .settings import ScoreSettings
 
@@ -27,7 +28,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """What a worker needs to know. ``crops``, ``annotations`` and ``features`` are folders to write derived data to, or None."""
+    """What a worker needs to know. ``crops``, ``annotations`` and ``features`` are folders to write derived data to, or None.
+
+    With ``carry`` nothing is written: what belongs there goes back with the record (``Derived``).
+    """
 
     settings: ScoreSettings
     device: str = "cpu"
@@ -35,15 +39,37 @@ class WorkerSpec:
     crops: Path | None = None
     annotations: Path | None = None
     features: Path | None = None
+    carry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One photo to analyse."""
+    """One photo to analyse. ``sha256`` is empty until somebody has read the bytes; ``data`` are they, where they are at hand."""
 
-    path: Path
+    path: Place
     name: str
     sha256: str
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What is made from the pixels of one photo: per advert its picture features and its crop (JPEG), and the annotated photo."""
+
+    features: tuple[bytes, ...] = ()
+    crops: tuple[bytes, ...] = ()
+    annotated: bytes | None = None
+
+    def save(self, sha256: str, annotated: Path | None, spec: WorkerSpec) -> None:
+        """Write it: below the folders of ``spec``, and the annotated photo to ``annotated``. Raises ``OutputError``."""
+        if spec.features is not None:
+            for index, data in enumerate(self.features):
+                _write(features_path(spec.features, sha256, index), data)
+        if spec.crops is not None:
+            for index, data in enumerate(self.crops):
+                _write(crop_path(spec.crops, sha256, index), data)
+        if annotated is not None and self.annotated is not None:
+            _write(annotated, self.annotated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +90,10 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One photo is done: its record (``records.analysis_to_json``)."""
+    """One photo is done: its record (``records.analysis_to_json``), and what it carries back besides."""
 
     record: Json
+    derived: Derived | None = None
 
 
 class PhotoScorer:
@@ -76,15 +103,15 @@ class PhotoScorer:
         self._engine = engine
         self._spec = spec
 
-    def score(self, task: Task) -> Json:
-        """The record of one photo, and its derived pictures written where ``spec`` wants them.
+    def score(self, task: Task) -> Scored:
+        """The record of one photo; its derived pictures are written where ``spec`` wants them, or carried.
 
         What is wrong with the photo is in the record; only output that cannot be written raises (``OutputError``).
         """
         begin = time.perf_counter()
         photo = load(task, self._spec.settings)
         if isinstance(photo, Failure):
-            return analysis_to_json(failed(task, photo), None)
+            return Scored(analysis_to_json(failed(task, photo), None))
         decoded = time.perf_counter() - begin
         try:
             found = self._engine.pipeline.analyse([photo])[0]
@@ -93,44 +120,48 @@ class PhotoScorer:
         except Exception as error:  # noqa: BLE001 - whatever it is, the batch goes on
             _log.exception("%s: analysis failed", task.name)
             message = f"{task.name}: the analysis broke off ({type(error).__name__}: {error}); the log has the details"
-            return analysis_to_json(failed(task, Failure(FailureCode.INTERNAL, message)), None)
-        if analysis.failure is None:
-            _write_pictures(photo, analysis, task.name, self._spec)
-        return analysis_to_json(analysis, shape, evidence=True)
+            return Scored(analysis_to_json(failed(task, Failure(FailureCode.INTERNAL, message)), None))
+        derived = _derived(photo, analysis, self._spec) if analysis.failure is None else None
+        if derived is not None and not self._spec.carry:
+            derived.save(analysis.sha256, _annotated_at(task.name, self._spec), self._spec)
+            derived = None
+        return Scored(analysis_to_json(analysis, shape, evidence=True), derived)
 
 
 def derive(task: Task, analysis: Analysis, spec: WorkerSpec) -> None:
     """Write the derived pictures of a photo that was analysed before; one that can no longer be read has none."""
     photo = load(task, spec.settings)
     if isinstance(photo, Photo):
-        _write_pictures(photo, analysis, task.name, spec)
+        _derived(photo, analysis, spec).save(photo.sha256, _annotated_at(task.name, spec), spec)
 
 
 def load(task: Task, settings: ScoreSettings) -> Photo | Failure:
     """Read and decode one file."""
     try:
-        data = task.path.read_bytes()
+        data = task.data if task.data is not None else task.path.read_bytes()
     except OSError as error:
         return read_failure(task.name, error)
     return decode(data, task.name, settings.decode)
 
 
-def _write_pictures(photo: Photo, analysis: Analysis, name: str, spec: WorkerSpec) -> None:
-    run = spec.settings.run
+def _derived(photo: Photo, analysis: Analysis, spec: WorkerSpec) -> Derived:
+    """What ``spec`` has a folder for."""
+    run, pixels, quads = spec.settings.run, photo.pixels, [advert.quad for advert in analysis.adverts]
+    features: tuple[bytes, ...] = ()
+    crops: tuple[bytes, ...] = ()
+    drawn = None
     if spec.features is not None:
-        for index, advert in enumerate(analysis.adverts):
-            _write(features_path(spec.features, photo.sha256, index), extract_features(photo.pixels, advert.quad).to_bytes())
+        features = tuple(extract_features(pixels, quad).to_bytes() for quad in quads)
     if spec.crops is not None:
-        for index, advert in enumerate(analysis.adverts):
-            small = annotate.crop(photo.pixels, advert.quad, run.crop_side_px, run.crop_margin_share)
-            _write_jpeg(crop_path(spec.crops, photo.sha256, index), small, run.crop_jpeg_quality)
+        small = (annotate.crop(pixels, quad, run.crop_side_px, run.crop_margin_share) for quad in quads)
+        crops = tuple(annotate.jpeg(picture, run.crop_jpeg_quality) for picture in small)
     if spec.annotations is not None:
-        drawn = annotate.annotated(photo.pixels, analysis.adverts, run.annotated_side_px)
-        _write_jpeg(annotation_path(spec.annotations, name), drawn, run.jpeg_quality)
+        drawn = annotate.jpeg(annotate.annotated(pixels, analysis.adverts, run.annotated_side_px), run.jpeg_quality)
+    return Derived(features, crops, drawn)
 
 
-def _write_jpeg(path: Path, pixels: Image, quality: int) -> None:
-    _write(path, annotate.jpeg(pixels, quality))
+def _annotated_at(name: str, spec: WorkerSpec) -> Path | None:
+    return None if spec.annotations is None else annotation_path(spec.annotations, name)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -170,7 +201,7 @@ def work(connection: Connection, spec: WorkerSpec) -> None:
             task = connection.recv()
             if task is None:
                 return
-            connection.send(Scored(scorer.score(task)))
+            connection.send(scorer.score(task))
     except TagtraceError as error:
         connection.send(Broken(str(error), error.exit_code))
     except (EOFError, BrokenPipeError):
