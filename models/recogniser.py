@@ -16,6 +16,8 @@ from .ctc import DecodeSettings, align, beam_search, best_path, log_softmax
 from .linecrop import CropSettings, prepare
 from .runtime import Runtime, load_network
 
+_WIDTHS = 32
+"""Widths of crops that there can be, and a few."""
 MIN_SIDE_PX = 3
 """Crops less high or wide than this hold nothing to read."""
 
@@ -28,8 +30,8 @@ class ReadSettings:
     """Processor threads; 0 lets the runtime choose."""
     runtime: Runtime = Runtime.AUTO
     """What runs the network."""
-    max_batch: int = 16
-    """Crops of one width that are read together at most."""
+    max_batch: int = 1
+    """Crops of one width that are read together at most: more gain nothing on a processor, and take memory for each number."""
     turn_below: float = 0.8
     """Confidence below which a line is read turned by 180 degrees, too, and the better of both is kept."""
     turn_gain: float = 0.5
@@ -50,7 +52,7 @@ class OnnxRecogniser:
     def __init__(self, model: Path, settings: ReadSettings | None = None, info: ModelInfo | None = None) -> None:
         """Raises BrokenInstallationError where ``model`` is not a recogniser that ``tagtrace train recogniser`` exported."""
         self.settings = settings or ReadSettings()
-        self._network, digest = load_network(model, self.settings.threads, self.settings.runtime)
+        self._network, digest = load_network(model, self.settings.threads, self.settings.runtime, _WIDTHS)
         self.alphabet, self.crop = _described(model, self._network.metadata)
         self._info = info or ModelInfo(task="recogniser", name=model.stem, sha256=digest)
 
