@@ -60,9 +60,9 @@ _PER_SHAPE = 80
 def load_network(model: Path, threads: int = 0, runtime: Runtime = Runtime.AUTO, shapes: int = _SHAPES) -> tuple[Network, str]:
     """A network from an ONNX file, and the SHA-256 of the file.
 
-    ``threads`` is the number of processor threads; 0 leaves it to the runtime. ``shapes`` is how many shapes of the input are
-    prepared for at a time: more bound memory less, and fewer cost time whenever the shape changes. Raises ``BrokenInstallationError`` when the file
-    or the runtime cannot be loaded.
+    ``threads`` is the number of processor threads; 0 leaves it to the runtime. ``shapes`` is how many input shapes OpenVINO
+    stays prepared for: with fewer, inputs of changing shape take longer; with more, memory. Raises ``BrokenInstallationError``
+    when the file or the runtime cannot be loaded.
     """
     try:
         content = model.read_bytes()
