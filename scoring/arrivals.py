@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 from .inputs import Item, found_in, manifest_rows, settle
 from .request import ScoreRequest
+
+_AT_ONCE = 500
+"""Items after which the thread rests: finding them takes about as long as the rest."""
+_REST_S = 0.01
 
 
 class Arrivals:
@@ -23,12 +28,17 @@ class Arrivals:
         self._error: Exception | None = None
         self._ended = False
         self._changed = threading.Condition()
+        self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._read, name="tagtrace-inputs", daemon=True)
 
     def start(self) -> bool:
-        """Begin to look; False when there is nothing to be found. Raises what is wrong with the first item."""
+        """Look for the first item; False when there is none. Raises what is wrong so far. The others are for ``go_on``."""
         self._thread.start()
         return next(self.items(), None) is not None
+
+    def go_on(self) -> None:
+        """Find the others: to be called when there is somebody to score them, so that nobody's start has to wait for this."""
+        self._wanted.set()
 
     def items(self) -> Iterator[Item]:
         """All items in the order in which they are found, waiting for those that are still to come. Raises what went wrong."""
@@ -56,6 +66,7 @@ class Arrivals:
 
     def settled(self) -> list[Item]:
         """All items under their final names, in their order; waits for the last one. Raises what went wrong."""
+        self.go_on()
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -80,3 +91,6 @@ class Arrivals:
         with self._changed:
             self._items.append(item)
             self._changed.notify_all()
+        self._wanted.wait()
+        if len(self._items) % _AT_ONCE == 0:
+            time.sleep(_REST_S)

@@ -21,6 +21,8 @@ from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+# Warnings of its C++ part about what Ray Data does by itself.
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 
 import ray
 import ray.data
@@ -29,7 +31,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..contract import BrokenInstallationError, Failure, FailureCode, TagtraceError
-from .pool import error_of
+from .pool import WorkerPool, error_of
 from .ray_worker import DONE, NUMBER, TASKS, Done, Feed, Finished, PhotoActor, probe
 from .records import analysis_to_json
 from .request import available_cores
@@ -66,7 +68,6 @@ class RayPool:
         self._address = address
         self._settings = settings or RaySettings()
         self._ours = False
-        self._key = ""
         self._problems: list[BaseException] = []
 
     def __enter__(self) -> RayPool:
@@ -85,10 +86,13 @@ class RayPool:
             ray.shutdown()
 
     def start(self) -> Ready:
-        """Load the models on one machine of the cluster, and tell which they are.
+        """Load the models once, and tell which they are: on this machine, or on one of the cluster at ``address``.
 
         Raises what that machine could not do: ``BrokenInstallationError`` or another ``TagtraceError``.
         """
+        if self._address is None:
+            with WorkerPool(self._spec, 1) as trial:
+                return trial.start()
         with _explained():
             # The first machine that answers stands for all: the others are compared with it.
             found: Ready | Broken = ray.get(_ray.remote(num_cpus=1)(probe).remote(self._spec))
@@ -182,9 +186,9 @@ def _noting(tasks: Iterable[Task], out: dict[str, Task]) -> Iterator[Task]:
 
 
 def _start_here(settings: RaySettings, quiet: Mapping[str, Any]) -> None:
-    """Start a Ray of this machine; a machine that is very busy gets a second chance."""
+    """Start a Ray of this machine; one that is very busy gets another chance, as Ray waits for its parts 15 seconds only."""
     options = {"num_cpus": available_cores(), "object_store_memory": settings.store_bytes, "include_dashboard": False, **quiet}
-    for last in (False, True):
+    for last in (False, False, True):
         try:
             ray.init("local", **options)
             return

@@ -58,6 +58,7 @@ class RayScoring:
             key = fingerprint(self._settings, ready.models, ready.settings)
             with Journal(self._folders.journal, key, keep=self._request.resume) as journal:
                 finished = self._recall(journal)
+                self._arrivals.go_on()
                 try:
                     self._progress.begin(None, 0)
                     for done in pool.run(self._tasks(), finished_array(finished), key):

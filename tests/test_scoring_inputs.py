@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import fsspec
 import pytest
 from PIL import Image as PilImage
 
 from tagtrace.contract import Failure, FailureCode, TagtraceError
 from tagtrace.scoring.inputs import Item, collect, digest
+from tagtrace.scoring.places import place_of
 
 
 @pytest.fixture
@@ -189,3 +191,44 @@ def test_names_that_are_no_text_can_be_written(tmp_path: Path) -> None:
         file.write(b"x")
     name = gather(tmp_path)[0].name
     assert name.encode("utf-8") and name.endswith(".jpg")
+
+
+@pytest.fixture
+def bucket() -> Iterator[str]:
+    """A folder of photos behind a URL."""
+    root = "memory://city/photos"
+    system = fsspec.filesystem("memory")
+    for name in ("b.jpg", "a.PNG", "day 2/c.jpeg", "IMG_1", "notes.txt", ".hidden.jpg", ".thumbs/x.jpg"):
+        data = io.BytesIO()
+        PilImage.new("RGB", (20, 20)).save(data, "PNG")
+        system.pipe(f"{root}/{name}", b"nothing to see" if name.endswith(".txt") else data.getvalue())
+    yield root
+    system.rm("memory://city", recursive=True)
+
+
+def test_folders_behind_a_url_are_searched_like_others(bucket: str) -> None:
+    items = collect([place_of(bucket), place_of(f"{bucket}/b.jpg"), place_of(f"{bucket}/no.jpg")], None, 5.0)
+    assert names(items) == ["IMG_1", "a.PNG", "b.jpg", "day 2/c.jpeg", "no.jpg"]
+    assert str(items[3].path) == f"{bucket}/day 2/c.jpeg"
+    assert [item.failure.code for item in items if item.failure] == [FailureCode.MISSING]
+    assert digest(items[2], 1 << 20) == hashlib.sha256(fsspec.filesystem("memory").cat(f"{bucket}/b.jpg")).hexdigest()
+    large = digest(items[2], 10)
+    assert isinstance(large, Failure) and large.code is FailureCode.TOO_LARGE
+
+
+def test_manifests_name_urls_and_lie_behind_them(bucket: str, folder: Path) -> None:
+    rows = [{"path": f"{bucket}/b.jpg", "report_id": "R1"}, {"path": f"file://{folder}/b.jpg"}, {"path": f"{bucket}/gone.jpg"}]
+    items = gather(manifest=manifest(folder, *rows))
+    assert [item.name for item in items][:2] == ["city/photos/b.jpg", "city/photos/gone.jpg"]
+    gone = digest(items[1], 1 << 20)
+    assert isinstance(gone, Failure) and gone.code is FailureCode.MISSING
+    fsspec.filesystem("memory").pipe(f"{bucket}/m.csv", b"path;report_id\nday 2/c.jpeg;R7\n")
+    (item,) = collect([], place_of(f"{bucket}/m.csv"), 5.0)
+    assert (str(item.path), item.name, item.report_id) == (f"{bucket}/day 2/c.jpeg", "day 2/c.jpeg", "R7")
+    with pytest.raises(TagtraceError, match="there is no such manifest"):
+        collect([], place_of(f"{bucket}/none.csv"), 5.0)
+
+
+def test_unknown_kinds_of_urls_are_told() -> None:
+    with pytest.raises(TagtraceError, match="nothing opens URLs of the kind gopher://"):
+        place_of("gopher://city/photos")

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import pytest
 from PIL import Image as PilImage
 
 from tagtrace.contract import BrokenInstallationError, ExitCode, FailureCode, TagtraceError
+from tagtrace.scoring.places import place_of
 from tagtrace.scoring.progress import SilentView
 from tagtrace.scoring.run import NothingFound, ScoreRequest, Summary, score_photos
 from tagtrace.scoring.settings import ScoreSettings
@@ -31,16 +33,36 @@ JOB, SNOW, SCRIPT, BARE = (10, 10, 10), (20, 20, 20), (30, 30, 30), (77, 77, 77)
 BUG, KILLER, SLOW = (255, 0, 0), (254, 0, 0), (253, 0, 0)
 
 
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """An S3 server of this machine, empty; its address is in the environment, as the tools of S3 take it."""
+    if find_spec("moto") is None or find_spec("s3fs") is None:
+        yield ""
+        return
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    """One Ray for all tests here: score_photos takes the one that is there."""
+def cluster(endpoint: str) -> Iterator[None]:
+    """One Ray for all tests here: score_photos takes the one that is there. Its workers inherit this environment."""
     from tagtrace.scoring.ray_pool import RaySettings, connect
 
     with pytest.MonkeyPatch.context() as patched:
-        # Workers inherit the module search path.
         patched.syspath_prepend(HERE)
-        patched.setenv("PYTHONPATH", str(HERE))
-        patched.setenv("FIXED_READER_SLEEP", "2")
+        values = {
+            "PYTHONPATH": str(HERE),
+            "FIXED_READER_SLEEP": "2",
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        for name, value in {**values, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}.items():
+            patched.setenv(name, value)
         connect(None, RaySettings())
         yield
         ray.shutdown()
@@ -223,6 +245,31 @@ def test_scoring_begins_before_the_manifest_ends(tmp_path: Path, paint: Paint) -
     writer.join()
     assert begun == [True], "nothing was done before the manifest was read to its end"
     assert (summary.photos, summary.failures) == (40, ())
+
+
+def test_photos_behind_s3(tmp_path: Path, paint: Paint, endpoint: str) -> None:
+    """The workers fetch the photos themselves; a folder, and a manifest that names one of its photos."""
+    if not endpoint:
+        pytest.skip("moto or s3fs is not installed")
+    import s3fs
+
+    system = s3fs.S3FileSystem()
+    system.mkdir("city")
+    for name, colour in {"a.png": JOB, "sub/b.png": SNOW}.items():
+        system.put(str(paint(name, colour)), f"city/photos/{name}")
+    system.pipe("city/photos/empty.jpg", b"")
+    system.pipe("city/photos/notes.txt", b"no picture")
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("path,report_id\ns3://city/photos/a.png,R1\ns3://city/photos/none.png,R2\n", "utf-8")
+    summary = run(tmp_path, place_of("s3://city/photos"), manifest=place_of(str(manifest)), formats=("results", "report"))
+    assert {name: failure.code for name, failure in summary.failures} == {
+        "city/photos/none.png": FailureCode.MISSING,
+        "empty.jpg": FailureCode.EMPTY,
+    }
+    records = {record["file"]: record for record in timeless(tmp_path / "out" / "results.jsonl")}
+    assert list(records) == ["a.png", "city/photos/none.png", "empty.jpg", "sub/b.png"]
+    assert records["a.png"]["report_id"] == "R1" and records["sub/b.png"]["adverts"]
+    assert "data:image/jpeg" in (tmp_path / "out" / "report.html").read_text("utf-8")
 
 
 def test_bad_lines_of_a_manifest_are_told_and_what_is_done_is_kept(tmp_path: Path, paint: Paint) -> None:

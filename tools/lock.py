@@ -5,7 +5,7 @@ Usage: python tools/lock.py [--upgrade]
 - ``requirements.lock``    every extra, for every platform and every Python from 3.11 on
 - ``locks/base.txt``       what scoring needs (``make demo``)
 - ``locks/serve.txt``      what the service needs (``Dockerfile``)
-- ``locks/test.txt``       what the tests need: all extras but ``ray`` (``make test``)
+- ``locks/test.txt``       what the tests need (``make test``)
 - ``locks/installer.txt``  the installer itself
 
 The parts agree with the whole because they are resolved under its versions. Versions stay as they are unless ``--upgrade`` is
@@ -27,7 +27,7 @@ WHOLE = ROOT / "requirements.lock"
 PARTS = {
     "base.txt": (),
     "serve.txt": ("serve", "video", "heif", "postgres"),
-    "test.txt": ("train", "notebooks", "peers", "heif", "postgres", "serve", "video", "dev"),
+    "test.txt": ("train", "notebooks", "peers", "heif", "postgres", "ray", "serve", "video", "dev"),
 }
 INSTALLER = "uv>=0.5"
 LOWEST_PYTHON = "3.11"
