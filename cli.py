@@ -119,6 +119,18 @@ COMMANDS: dict[str, Lazy] = {
         "Measure decoding, memory and arithmetic here, and the least time of a photo.",
         "train",
     ),
+    "benchmark score": Lazy(
+        "training.commands_benchmark_score",
+        "score",
+        "Measure scoring in rounds with other readers, and against the least time of a photo.",
+        "peers",
+    ),
+    "benchmark growth": Lazy(
+        "training.commands_benchmark_score", "growth", "Measure whether memory and cost of a photo grow with the length of a run."
+    ),
+    "benchmark workers": Lazy(
+        "training.commands_benchmark_score", "workers", "Measure what a second worker process gains, and further ones."
+    ),
     "benchmark service": Lazy(
         "training.commands_benchmark_service", "service", "Measure the service under load, and under kill -9.", "serve"
     ),

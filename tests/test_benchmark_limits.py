@@ -23,10 +23,11 @@ from tagtrace.models.registry import Task, resolve
 from tagtrace.scoring.settings import ScoreSettings
 from tagtrace.training.benchmark_decoding import JpegPhoto, jpeg_photos, opencv, pillow, reduction
 from tagtrace.training.benchmark_limits import Limit, LimitSettings, limit_now, measure_limits, work_of
-from tagtrace.training.benchmark_limits_text import WIDTH, show_limits
+from tagtrace.training.benchmark_limits_text import show_limits
 from tagtrace.training.benchmark_probe import ProbeSettings, Program, conv_model, matmul_model, peaks, programs
 from tagtrace.training.benchmark_seen import networks_at_work
 from tagtrace.training.flops import FlopCounter
+from tagtrace.training.tables import WIDTH
 
 QUICK = ProbeSettings(channels=16, side=8, matrix=32, layers=2, copied_mb=1, seconds=0.01, least_times=1)
 

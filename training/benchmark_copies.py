@@ -40,3 +40,8 @@ def copies(photos: Sequence[Path], count: int, folder: Path) -> list[Path]:
 def original(name: str) -> str:
     """The name of the photo that a copy was made of."""
     return name.partition("-")[2]
+
+
+def number_of(name: str) -> int:
+    """The number of a copy: those below the number of photos are the first of each."""
+    return int(name.partition("-")[0])

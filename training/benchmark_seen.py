@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..contract import Failure, TagtraceError
 from ..models import runtime
-from ..models.runtime import Network, Runtime
+from ..models.runtime import Network
 from ..scoring.build import build_engine
 from ..scoring.settings import ScoreSettings
 from .flops import FlopCounter, Shape
@@ -68,8 +68,8 @@ def _watching() -> Iterator[dict[str, Seen]]:
     """
     load, seen = runtime.load_network, dict[str, Seen]()
 
-    def watched(model: Path, threads: int = 0, runtime: Runtime = Runtime.AUTO) -> tuple[Network, str]:
-        network, digest = load(model, threads, runtime)
+    def watched(model: Path, *arguments: Any, **named: Any) -> tuple[Network, str]:
+        network, digest = load(model, *arguments, **named)
         return _Watched(network, seen.setdefault(model.stem, Seen(model))), digest
 
     prefix = runtime.__name__.rpartition(".")[0]

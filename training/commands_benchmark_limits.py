@@ -31,8 +31,9 @@ def limits(
     from ..scoring.settings import ScoreSettings
     from .benchmark import photo_files
     from .benchmark_limits import LimitSettings, measure_limits
-    from .benchmark_limits_text import console, show_limits
+    from .benchmark_limits_text import show_limits
     from .benchmark_probe import ProbeSettings
+    from .tables import console
 
     found = photo_files(photos or [SAMPLE])[: limit or None]
     settings = LimitSettings(threads, decoded, ProbeSettings(seconds=seconds))
