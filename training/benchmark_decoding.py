@@ -72,7 +72,7 @@ def pillow(photo: JpegPhoto, scale: int) -> object:
     with PilImage.open(io.BytesIO(photo.data), formats=("JPEG",)) as picture:
         picture.draft("RGB", (photo.width // scale, photo.height // scale))
         # In one go, not in pieces of 64 KB after each of which threads wait for each other.
-        picture.decodermaxblock = len(photo.data)  # type: ignore[attr-defined]
+        picture.decodermaxblock = len(photo.data)
         return np.asarray(picture)
 
 

@@ -181,9 +181,9 @@ def _chain(
         small = np.clip(np.round(weights / _STEP), -127, 127).astype(np.int8)
         constants = [
             numpy_helper.from_array(small, "w"),
-            numpy_helper.from_array(np.float32(_STEP), "step"),
-            numpy_helper.from_array(np.uint8(128), "zero"),
-            numpy_helper.from_array(np.int8(0), "zero_w"),
+            numpy_helper.from_array(np.array(_STEP, np.float32), "step"),
+            numpy_helper.from_array(np.array(128, np.uint8), "zero"),
+            numpy_helper.from_array(np.array(0, np.int8), "zero_w"),
         ]
         between = ["step", "zero"]
         nodes.append(helper.make_node("QuantizeLinear", ["x", *between], ["x8"]))
