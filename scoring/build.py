@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..contract import BrokenInstallationError, LineReader, ModelInfo, TagtraceError
 from ..inference.pipeline import Pipeline
 from ..inference.reader import TagtraceReader
+from ..models.runtime import Runtime
 from .settings import ScoreSettings
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ def check_reader(name: str) -> None:
             f"there is no reader {name!r}; choose one of: {', '.join((OWN_READER, *VENDOR_READERS))}, or name your own as "
             f"module:function (a function of the number of threads that returns a LineReader)"
         )
+
+
+def runtime_named(name: str) -> Runtime:
+    """The runtime of a name. Raises ``TagtraceError`` where there is none."""
+    if name not in set(Runtime):
+        raise TagtraceError(f"there is no runtime {name!r}; choose one of: {', '.join(Runtime)}")
+    return Runtime(name)
 
 
 def build_engine(settings: ScoreSettings, device: str = "cpu", threads: int = 0) -> Engine:

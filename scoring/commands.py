@@ -20,6 +20,7 @@ _READER_HELP = "tagtrace, easyocr, rapidocr, faster-paddle, tesseract, or your o
 _FORMAT_HELP = "Comma list of predictions, results, identifiers, adverts, clusters, geojson, annotated, report."
 _SHOPS_HELP = "CSV of known shops: shop_id, shop_name, kind, value, first_seen, status."
 _MODEL_HELP = "Name of a registered model, or a model file, in place of the one in use; for the reader tagtrace."
+_RUNTIME_HELP = "What runs the models of the reader tagtrace: onnxruntime, openvino, or auto (openvino where it is installed)."
 _MOST_FAILURES = 20
 
 
@@ -51,6 +52,7 @@ def score(
     reader: Annotated[str, typer.Option(help=_READER_HELP)] = "tagtrace",
     detector: Annotated[str, typer.Option(help=_MODEL_HELP, show_default=False)] = "",
     recogniser: Annotated[str, typer.Option(help=_MODEL_HELP, show_default=False)] = "",
+    runtime: Annotated[str, typer.Option(help=_RUNTIME_HELP)] = "auto",
     formats: Annotated[str, typer.Option("--format", help=_FORMAT_HELP, show_default="all of them")] = "",
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per processor core.")] = 0,
     engine: Annotated[str, typer.Option(help="Who scores: local, or ray (Ray Data; extra `ray`).")] = "local",
@@ -75,7 +77,7 @@ def score(
     """
     from rich.console import Console
 
-    from .build import OWN_READER
+    from .build import OWN_READER, runtime_named
     from .places import place_of
     from .progress import progress_view
     from .run import Interrupted, ScoreRequest, score_photos
@@ -86,7 +88,7 @@ def score(
         raise TagtraceError("nothing to score: name photos, folders, or a manifest with --manifest")
     if (detector or recogniser) and reader != OWN_READER:
         raise TagtraceError(f"--detector and --recogniser are for the reader {OWN_READER}; {reader} brings its own models")
-    settings = ScoreSettings(reader=reader, detector=detector, recogniser=recogniser)
+    settings = ScoreSettings(reader=reader, detector=detector, recogniser=recogniser, runtime=runtime_named(runtime))
     request = ScoreRequest(
         photos=tuple(map(place_of, photos or ())),
         out=out,

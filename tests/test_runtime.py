@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagtrace.contract import BrokenInstallationError
+from tagtrace.contract import BrokenInstallationError, TagtraceError
 from tagtrace.models.registry import Task, resolve
 from tagtrace.models.runtime import Runtime, load_network
+from tagtrace.scoring.build import build_engine, runtime_named
+from tagtrace.scoring.settings import ScoreSettings
 
 
 def test_openvino_says_what_onnxruntime_says() -> None:
@@ -52,3 +54,13 @@ def test_openvino_comes_without_its_telemetry() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_results_name_what_ran_and_an_unknown_runtime_is_refused() -> None:
+    engine = build_engine(ScoreSettings(runtime=Runtime.ONNXRUNTIME), threads=1)
+    for part in ("detector", "recogniser"):
+        described = engine.settings[part]
+        assert isinstance(described, dict) and described["runtime"] == "onnxruntime"
+    assert runtime_named("auto") is Runtime.AUTO
+    with pytest.raises(TagtraceError, match="no runtime 'tensorrt'; choose one of: auto, onnxruntime, openvino"):
+        runtime_named("tensorrt")
