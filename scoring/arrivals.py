@@ -59,11 +59,6 @@ class Arrivals:
         """Items found so far."""
         return len(self._items)
 
-    @property
-    def complete(self) -> bool:
-        """Whether everything has been found."""
-        return self._ended and self._error is None
-
     def settled(self) -> list[Item]:
         """All items under their final names, in their order; waits for the last one. Raises what went wrong."""
         self.go_on()

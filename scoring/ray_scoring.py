@@ -42,6 +42,9 @@ class RayScoring:
         self._failures: dict[str, Failure] = {}
         """Photos whose bytes could not be read, by place; the message begins with the name in ``_names``."""
         self._names: dict[str, str] = {}
+        self._total: int | None = None
+        """Photos, when all have been found."""
+        self._told = False
         self._missing: deque[Item] = deque()
         """Items that failed before anybody tried to read them, until they are counted."""
 
@@ -94,6 +97,7 @@ class RayScoring:
                 self._missing.append(item)
                 continue
             yield Task(place, item.name, "")
+        self._total = len(seen)
 
     def _take(self, done: Done, journal: Journal) -> None:
         """Keep what came back of one photo: its pictures first, so that a finished photo has them."""
@@ -112,8 +116,9 @@ class RayScoring:
 
     def _count(self) -> None:
         """Tell how many photos there are as soon as that is known, and which of them failed at once."""
-        if self._arrivals.complete:
-            self._progress.expect(self._arrivals.count)
+        if self._total is not None and not self._told:
+            self._told = True
+            self._progress.expect(self._total)
         while self._missing:
             self._missing.popleft()
             self._progress.advance(failed=True)
