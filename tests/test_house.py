@@ -22,7 +22,7 @@ BASE_ROOMS = ("cli.py", "contract.py", "scoring", "linking", "inference", "model
 NOTES = {"training/EXPERIMENTS.md"}  # for whoever works on the code; not installed
 # Adapters in base rooms that run with an extra only: each is imported when its reader is asked for.
 OPTIONAL = {"torch", "torchvision", "easyocr", "easyocr_en_models", "rapidocr", "faster_paddle"}
-OPTIONAL |= {"pytesseract", "openvino", "onnx", "pillow_heif"}
+OPTIONAL |= {"pytesseract", "openvino", "onnx", "pillow_heif", "ray"}
 
 
 @pytest.fixture(scope="module")
