@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 SAMPLE = HERE.parent / "datasets" / "sample" / "photos"
 SETTINGS = ScoreSettings(reader="fixed_reader:make")
 JOB, SNOW, SCRIPT, BARE = (10, 10, 10), (20, 20, 20), (30, 30, 30), (77, 77, 77)
-BUG, KILLER, SLOW = (255, 0, 0), (254, 0, 0), (253, 0, 0)
+BUG, KILLER, SLOW, ACTOR_KILLER = (255, 0, 0), (254, 0, 0), (253, 0, 0), (252, 0, 0)
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +123,8 @@ def test_results_are_those_of_the_local_engine(tmp_path: Path) -> None:
 
 
 def test_names_failures_and_copies_are_as_without(tmp_path: Path, paint: Paint) -> None:
-    """Equal names of two folders, two reports of one photo, copies, and files that are none."""
-    for name, colour in {"a.png": JOB, "bug.png": BUG, "sub/b.png": SNOW, "bare.png": BARE}.items():
+    """Equal names of two folders, two reports of one photo, copies, files that are none, and photos that kill their process."""
+    for name, colour in {"a.png": JOB, "bug.png": BUG, "killer.png": KILLER, "sub/b.png": SNOW, "bare.png": BARE}.items():
         paint(name, colour)
     (tmp_path / "photos" / "copy.png").write_bytes((tmp_path / "photos" / "a.png").read_bytes())
     (tmp_path / "photos" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
@@ -149,6 +149,7 @@ def test_names_failures_and_copies_are_as_without(tmp_path: Path, paint: Paint) 
     assert {name: failure.code for name, failure in done["ray"].failures} == {
         "bug.png": FailureCode.INTERNAL,
         "gone.jpg": FailureCode.MISSING,
+        "killer.png": FailureCode.INTERNAL,
         "none.png": FailureCode.MISSING,
     }
 
@@ -156,7 +157,8 @@ def test_names_failures_and_copies_are_as_without(tmp_path: Path, paint: Paint) 
 def test_resume_does_only_what_is_missing_or_failed(tmp_path: Path, paint: Paint) -> None:
     paint("a.png", JOB)
     bug = paint("bug.png", BUG)
-    first = run(tmp_path)
+    # What one engine finished the other takes over.
+    first = run(tmp_path, engine="local")
     assert len(first.failures) == 1 and first.resumed == 0
     before = timeless(tmp_path / "out" / "results.jsonl")[0]
     paint("new.png", SNOW)
@@ -167,17 +169,7 @@ def test_resume_does_only_what_is_missing_or_failed(tmp_path: Path, paint: Paint
     assert len(journal.read_text("utf-8").splitlines()) == 3
     records = timeless(tmp_path / "out" / "results.jsonl")
     assert records[0] == before and records[1]["adverts"]
-    # What one engine finished the other takes over.
-    assert run(tmp_path, resume=True, engine="local").resumed == 2
-
-
-def test_a_photo_that_kills_its_process_fails_alone(tmp_path: Path, paint: Paint) -> None:
-    for name, colour in {"a": JOB, "killer": KILLER, "b": SNOW, "c": SCRIPT}.items():
-        paint(f"{name}.png", colour)
-    summary = run(tmp_path, formats=("results",))
-    ((name, failure),) = summary.failures
-    assert name == "killer.png" and failure.code is FailureCode.INTERNAL and "SIGKILL" in failure.message
-    assert summary.adverts == 3
+    assert run(tmp_path, resume=True, engine="local", formats=("results",)).resumed == 2
 
 
 def test_a_killed_worker_loses_nothing(tmp_path: Path, paint: Paint) -> None:
@@ -204,6 +196,17 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path, paint: Paint) -> None:
     killer.join()
     assert killed, "no worker was found to kill"
     assert (summary.photos, summary.failures, summary.adverts) == (4, (), 1)
+
+
+@pytest.mark.slow
+def test_a_photo_that_takes_every_worker_with_it_fails_alone(tmp_path: Path, paint: Paint) -> None:
+    """As one does that fills the memory of its machine: its neighbours are scored when its batch is divided."""
+    for name, colour in {"a": JOB, "killer": ACTOR_KILLER, "b": SNOW, "c": SCRIPT}.items():
+        paint(f"{name}.png", colour)
+    summary = run(tmp_path, formats=("results",))
+    ((name, failure),) = summary.failures
+    assert name == "killer.png" and failure.code is FailureCode.INTERNAL and "was lost" in failure.message
+    assert summary.adverts == 3
 
 
 def _busy_actors() -> list[int]:
