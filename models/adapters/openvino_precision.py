@@ -20,7 +20,7 @@ FULL = "f32"
 def at_precision(model: Path, threads: int, precision: str = "") -> tuple[Callable[[NDArray[np.float32]], None], str]:
     """A function that runs an ONNX network once, and the precision that it computes in (``f32``, ``bf16`` …).
 
-    ``precision`` as OpenVINO names it; empty leaves it to OpenVINO. The rest is set as ``models.runtime`` sets it. Raises
+    ``precision`` as OpenVINO names it; empty leaves it to OpenVINO. One input at a time, as ``models.runtime`` runs it. Raises
     BrokenInstallationError where OpenVINO or the network cannot be loaded.
     """
     config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
