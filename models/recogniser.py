@@ -72,14 +72,14 @@ class OnnxRecogniser:
         A crop in which nothing is read gives an empty text with confidence 0.
         """
         pictures = [prepare(crop, self.crop) if min(crop.shape[:2]) >= MIN_SIDE_PX else None for crop in crops]
-        upright = self._run(pictures)
-        firsts = [None if table is None else best_path(table, self.alphabet, self.settings.decode) for table in upright]
+        straight = self._run(pictures)
+        firsts = [None if table is None else best_path(table, self.alphabet, self.settings.decode) for table in straight]
         least = 0.0 if upright else self.settings.turn_below
         doubtful = [first is not None and confidence_of(first) < least for first in firsts]
         # grey values and contrast of a crop are the same either way up, so the prepared picture can be turned
         again = [picture if doubt else None for picture, doubt in zip(pictures, doubtful, strict=True)]
         turned = self._run([None if picture is None else picture[::-1, ::-1] for picture in again])
-        return [self._choose(*found) for found in zip(upright, firsts, turned, strict=True)]
+        return [self._choose(*found) for found in zip(straight, firsts, turned, strict=True)]
 
     def _run(self, pictures: Sequence[NDArray[np.float32] | None]) -> list[LogProbs | None]:
         """Log-probabilities (steps, 1 + characters) of each prepared picture; None stays None."""

@@ -102,6 +102,9 @@ class _OnnxRuntime:
         return list(self._session.run(None, {self._input: blob}))
 
 
+_loading = threading.Lock()
+
+
 class _OpenVino:
     runtime = Runtime.OPENVINO
 
@@ -118,6 +121,9 @@ class _OpenVino:
             raise BrokenInstallationError(f"{model}: cannot be loaded as an ONNX model ({error})") from error
         # A request holds its tensors: one per thread.
         self._local = threading.local()
+        # OpenVINO 2026.4 locks up for good when the first two runs of a process meet in two threads.
+        with _loading:
+            self._compiled([_smallest(network.inputs[0].get_partial_shape())])
         self.metadata: Mapping[str, str] = _metadata(network)
         shape = network.outputs[0].get_partial_shape()
         self.output_shape: Sequence[int | str | None] = [size.get_length() if size.is_static else None for size in shape]
@@ -136,3 +142,9 @@ def _metadata(network: Any) -> dict[str, str]:
         return {}
     framework = info["framework"]
     return {name: str(getattr(value, "value", value)) for name, value in framework.items()}
+
+
+def _smallest(shape: Any) -> NDArray[np.float32]:
+    """An empty picture, small where the shape is free."""
+    sides = [size.get_length() if size.is_static else 64 for size in shape]
+    return np.zeros((1, *sides[1:]), np.float32)

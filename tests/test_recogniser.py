@@ -14,6 +14,7 @@ from tagtrace.contract import BrokenInstallationError, Recogniser, TagtraceError
 from tagtrace.models.alphabet import ALPHABET, to_alphabet
 from tagtrace.models.linecrop import CropSettings, brightness, grey, input_width, prepare, stretch
 from tagtrace.models.recogniser import OnnxRecogniser, ReadSettings, confidence_of
+from tagtrace.models.registry import Task, resolve
 from tagtrace.models.runtime import Runtime
 
 CROP = CropSettings()
@@ -254,3 +255,15 @@ def test_metadata_of_an_export_is_complete(exported: Path) -> None:
     onnx = pytest.importorskip("onnx")
     props = {p.key: p.value for p in onnx.load(str(exported / "recogniser.onnx")).metadata_props}
     assert props["alphabet"] == ALPHABET and json.loads(props["crop"])["height"] == CROP.height
+
+
+def test_the_shipped_recogniser_reads_a_line_that_stands_on_its_head() -> None:
+    picture = np.full((64, 380, 3), 200, np.uint8)
+    cv2.putText(picture, "@zz_example24", (20, 42), cv2.FONT_HERSHEY_SIMPLEX, 1.3, (20, 20, 20), 3, cv2.LINE_AA)
+    turned = np.ascontiguousarray(picture[::-1, ::-1])
+    recogniser = OnnxRecogniser(resolve(Task.RECOGNISER).path, ReadSettings(threads=1))
+    straight, upside_down = recogniser.read([picture, turned])
+    assert not straight.flipped and upside_down.flipped
+    assert straight.text == upside_down.text == "@zz_example24"
+    (forced,) = recogniser.read([turned], upright=True)
+    assert not forced.flipped and forced.text != straight.text
