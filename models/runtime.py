@@ -110,6 +110,8 @@ class _OpenVino:
 
     def __init__(self, model: Path, content: bytes, threads: int, shapes: int) -> None:
         core, config = offline_openvino().Core(), {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+        # By itself it binds its threads to processors from the first one on: the networks of several processes all to the same.
+        config["ENABLE_CPU_PINNING"] = "NO"
         # By itself it would keep 5,000 things, and memory would grow with every new shape of a photo.
         config["CPU_RUNTIME_CACHE_CAPACITY"] = str(_PER_SHAPE * shapes)
         if threads:

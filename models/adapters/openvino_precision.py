@@ -23,7 +23,7 @@ def at_precision(model: Path, threads: int, precision: str = "") -> tuple[Callab
     ``precision`` as OpenVINO names it; empty leaves it to OpenVINO. One input at a time, as ``models.runtime`` runs it. Raises
     BrokenInstallationError where OpenVINO or the network cannot be loaded.
     """
-    config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+    config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "ENABLE_CPU_PINNING": "NO"}
     if threads:
         config["INFERENCE_NUM_THREADS"] = str(threads)
     if precision:
