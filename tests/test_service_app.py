@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
+import service_helpers as helpers
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
@@ -16,7 +19,9 @@ from tagtrace.linking.store import Store
 from tagtrace.linking.store import keys as key_rows
 from tagtrace.service.access import Allow, Public, Scope, SignIn, keys
 from tagtrace.service.app import ROUTERS, create_app
+from tagtrace.service.metrics import Metrics
 from tagtrace.service.settings import load_settings
+from tagtrace.service.state import open_state
 
 
 @pytest.fixture
@@ -84,3 +89,21 @@ def test_unsafe_settings_are_refused_outside_development() -> None:
     with pytest.raises(TagtraceError, match="https"):
         load_settings(secret="x" * 40, public_url="http://city.example")
     assert load_settings(secret="x" * 40, public_url="https://city.example").workers == 1
+
+
+def test_many_requests_with_one_key_look_once_and_write_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name in ("find_key", "mark_used"):
+        plain = getattr(key_rows, name)
+        monkeypatch.setattr(key_rows, name, lambda *args, name=name, plain=plain: (calls.append(name), plain(*args))[1])
+    request: Any = None
+    with open_state(helpers.make_settings(tmp_path), Metrics()) as state, ThreadPoolExecutor(16) as threads:
+        text = keys.create(state.store, "intake", "city", frozenset({Scope.REPORTS_WRITE}), 30).text
+        together = Barrier(16)
+        found = list(threads.map(lambda _: (together.wait(), keys.authenticate(state, request, text))[1], range(16)))
+        assert {person.owner for person in found if person} == {"city"} and None not in found
+        assert sorted(calls) == ["find_key", "mark_used"]
+        # Somebody who looks an unknown key up, however long that takes, does not hold those up whose keys are known.
+        with state.known_keys_lock:
+            assert keys.is_known(state, text)
+            assert threads.submit(keys.authenticate, state, request, text).result(timeout=20) is not None

@@ -70,14 +70,14 @@ def authenticate(state: ServiceState, request: Request, bearer: str | None) -> P
 def is_known(state: ServiceState, bearer: str | None) -> bool:
     """Whether the key that came with a request can be judged without a look into the store."""
     form = _FORM.fullmatch(bearer or "")
-    until, held = state.known_keys.get(form[1], (0.0, None)) if form else (0.0, None)
-    if held is None or time.monotonic() >= until:
-        return False
-    return _used_lately(held, datetime.now(UTC))
+    held = _known(state, form[1]) if form else None
+    return held is not None and _used_lately(held, datetime.now(UTC))
 
 
 def _mark_used(state: ServiceState, key: rows.Key, now: datetime) -> None:
     """Write down that a key was used; of many requests that come with it at once, one does."""
+    if _used_lately(key, now):
+        return
     with state.known_keys_lock:
         until, held = state.known_keys.get(key.id, (0.0, key))
         if _used_lately(held, now):
@@ -91,16 +91,23 @@ def _used_lately(key: rows.Key, now: datetime) -> bool:
 
 
 def _find(state: ServiceState, number: str) -> rows.Key | None:
+    # What is known is found without the lock: whoever holds it may be waiting for the store.
+    if (known := _known(state, number)) is not None:
+        return known
     with state.known_keys_lock:
         # Of many requests that come with a key at once, one looks into the store.
-        until, held = state.known_keys.get(number, (0.0, None))
-        if held is not None and time.monotonic() < until:
-            return held
+        if (known := _known(state, number)) is not None:
+            return known
         with state.store.read() as session:
             found = rows.find_key(session, number)
         if found is not None:
             state.known_keys[number] = (time.monotonic() + state.settings.key_known_s, found)
         return found
+
+
+def _known(state: ServiceState, number: str) -> rows.Key | None:
+    until, held = state.known_keys.get(number, (0.0, None))
+    return held if time.monotonic() < until else None
 
 
 def _digest(secret: str) -> str:
