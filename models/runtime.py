@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..contract import BrokenInstallationError
 from .adapters.onnxruntime_offline import offline_onnxruntime
-from .adapters.openvino_offline import has_openvino, offline_openvino
+from .adapters.openvino_offline import has_openvino, offline_openvino, processor_config
 
 
 class Runtime(StrEnum):
@@ -29,6 +29,11 @@ class Runtime(StrEnum):
 
 _INT8_MARK = b"DequantizeLinear"
 """An operator that stands by this name in the file of every INT8 network."""
+
+
+def is_int8(content: bytes) -> bool:
+    """Whether an ONNX file holds an INT8 network."""
+    return _INT8_MARK in content
 
 
 class Network(Protocol):
@@ -69,7 +74,7 @@ def load_network(model: Path, threads: int = 0, runtime: Runtime = Runtime.AUTO,
     except OSError as error:
         raise BrokenInstallationError(f"{model}: cannot be loaded as an ONNX model ({error})") from error
     digest = hashlib.sha256(content).hexdigest()
-    if _INT8_MARK in content:
+    if is_int8(content):
         # OpenVINO 2026.4 gives wrong numbers for them when the width is free: a detector found nearly nothing
         if runtime == Runtime.OPENVINO:
             raise BrokenInstallationError(f"{model}: is an INT8 network, which OpenVINO runs wrongly; choose onnxruntime")
@@ -109,13 +114,9 @@ class _OpenVino:
     runtime = Runtime.OPENVINO
 
     def __init__(self, model: Path, content: bytes, threads: int, shapes: int) -> None:
-        core, config = offline_openvino().Core(), {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
-        # By itself it binds its threads to processors from the first one on: the networks of several processes all to the same.
-        config["ENABLE_CPU_PINNING"] = "NO"
+        core, config = offline_openvino().Core(), processor_config(threads)
         # By itself it would keep 5,000 things, and memory would grow with every new shape of a photo.
         config["CPU_RUNTIME_CACHE_CAPACITY"] = str(_PER_SHAPE * shapes)
-        if threads:
-            config["INFERENCE_NUM_THREADS"] = str(threads)
         try:
             network = core.read_model(io.BytesIO(content))
             self._compiled: Any = core.compile_model(network, "CPU", config)

@@ -32,6 +32,13 @@ def test_openvino_says_what_onnxruntime_says() -> None:
         assert np.abs(a - b).mean() < 0.1 * np.abs(a).mean()
 
 
+def test_openvino_binds_no_thread_to_a_processor() -> None:
+    pytest.importorskip("openvino")
+    network, _ = load_network(resolve(Task.RECOGNISER).path, 1, Runtime.OPENVINO)
+    # Several processes would all sit on the first processor.
+    assert network._compiled.get_property("ENABLE_CPU_PINNING") is False  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO])
 def test_a_file_that_is_no_network_is_named(tmp_path: Path, runtime: Runtime) -> None:
     if runtime is Runtime.OPENVINO:

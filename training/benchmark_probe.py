@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from ..models.adapters.openvino_offline import has_openvino
-from ..models.runtime import Runtime, load_network
+from ..models.runtime import Runtime, is_int8, load_network
 from .flops import FlopCounter
 
 OPSET = 17
@@ -51,15 +51,12 @@ class Program(StrEnum):
     OPENVINO_FULL = "openvino f32"
 
 
-_INT8_OPERATOR = b"DequantizeLinear"
-
-
 def programs(model: Path | None = None) -> list[Program]:
     """Those that are installed here; with a model those that can run it, first the one that scoring uses for it."""
     installed = [program for program in Program if has_openvino() or not program.startswith("openvino")]
     if model is None:
         return installed
-    if _INT8_OPERATOR in model.read_bytes():
+    if is_int8(model.read_bytes()):
         return [Program.ONNXRUNTIME_INT8]
     installed.remove(Program.ONNXRUNTIME_INT8)
     return sorted(installed, key=lambda program: program is not Program.OPENVINO)

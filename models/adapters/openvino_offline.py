@@ -18,6 +18,14 @@ def has_openvino() -> bool:
     return find_spec("openvino") is not None
 
 
+def processor_config(threads: int) -> dict[str, str]:
+    """How networks run on the processor: one input at a time, in ``threads`` threads (0: OpenVINO's choice)."""
+    config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+    # By itself it binds its threads to processors from the first one on: the networks of several processes all to the same.
+    config["ENABLE_CPU_PINNING"] = "NO"
+    return config | ({"INFERENCE_NUM_THREADS": str(threads)} if threads else {})
+
+
 @cache
 def offline_openvino() -> ModuleType:
     """Import OpenVINO without its telemetry and return the module.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...contract import BrokenInstallationError
-from .openvino_offline import offline_openvino
+from .openvino_offline import offline_openvino, processor_config
 
 FULL = "f32"
 """OpenVINO's word for single precision."""
@@ -23,9 +23,7 @@ def at_precision(model: Path, threads: int, precision: str = "") -> tuple[Callab
     ``precision`` as OpenVINO names it; empty leaves it to OpenVINO. One input at a time, as ``models.runtime`` runs it. Raises
     BrokenInstallationError where OpenVINO or the network cannot be loaded.
     """
-    config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "ENABLE_CPU_PINNING": "NO"}
-    if threads:
-        config["INFERENCE_NUM_THREADS"] = str(threads)
+    config = processor_config(threads)
     if precision:
         config["INFERENCE_PRECISION_HINT"] = precision
     core = offline_openvino().Core()
