@@ -294,3 +294,30 @@ def test_two_boxes_that_grew_to_one_line_are_one() -> None:
     settings = ReaderSettings(crop_height_px=20, margin_along=0, margin_across=0, stretch=2.0)
     lines, _ = TagtraceReader(FixedDetector(*regions), GoesOn(9), settings).read_lines([photo().pixels])[0]
     assert [len(line.reading.text) for line in lines] == [9]
+
+
+class Doubtful(BrightestSide):
+    """Is in doubt about everything, and keeps the crops that it is told are upright."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.upright: list[Image] = []
+
+    def read(self, crops: Sequence[Image], upright: bool = False) -> list[Reading]:
+        if upright:
+            self.upright += crops
+            return [Reading("bright", 0.5) for _ in crops]
+        return super().read(crops)
+
+
+def test_a_second_look_at_a_line_upside_down_is_turned_and_stays_so() -> None:
+    image = np.zeros((300, 400, 3), np.uint8)
+    image[150:180, 150:250] = 250
+    right = quad(50, 150, 200)
+    recogniser = Doubtful()
+    reader = TagtraceReader(FixedDetector(Region(RegionKind.LINE, right, 0.7)), recogniser, ReaderSettings(40, 250))
+    ((line,), _) = reader.read_lines([image])[0]
+    (crop,) = recogniser.upright
+    half = crop.shape[1] // 2
+    assert crop[:, :half].mean() > crop[:, half:].mean(), "the bright half, where the text begins, comes first"
+    assert line.reading.flipped and line.quad == (right[2], right[3], right[0], right[1])
