@@ -36,7 +36,7 @@ class LengthResult:
     scoring_seconds: float
     """Until the last photo was analysed; links, clusters and files come after that."""
     scoring: Mapping[str, float]
-    """Memory when the last photo was analysed: ``parent_mb``, ``workers_mb``, ``all_mb``."""
+    """Memory while the last photos were analysed: ``parent_mb``, ``workers_mb``, ``all_mb``."""
     peak: Mapping[str, float]
     """The most memory, the end of the run included: ``parent_mb``, ``workers_mb``, ``all_mb`` (of all at once)."""
 
@@ -132,12 +132,12 @@ def _result(count: int, run: ScoreRun) -> LengthResult:
         "workers_mb": max(look.workers_mb for look in run.looks),
         "all_mb": run.peak_mb(),
     }
-    return LengthResult(count, run.seconds, done.seconds, _memory(_last_with_workers(run, done)), peak)
+    return LengthResult(count, run.seconds, done.seconds, _memory(_last_at_work(run)), peak)
 
 
-def _last_with_workers(run: ScoreRun, done: Look) -> Look:
-    """The last look before the workers left: they may be gone at the moment of the last photo already."""
-    return max((look for look in run.looks if look.seconds <= done.seconds and look.workers_mb), key=lambda look: look.seconds)
+def _last_at_work(run: ScoreRun) -> Look:
+    """The last look at which photos were still to come: later the workers may have left, and others of their group not yet."""
+    return [look for look in run.looks if look.done < run.records][-1]
 
 
 def _memory(look: Look) -> dict[str, float]:
