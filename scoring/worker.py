@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+import cv2
+from threadpoolctl import threadpool_limits
 
 from ..contract import Analysis, ExitCode, Failure, FailureCode, ModelInfo, Photo, TagtraceError
 from ..inference.decode import decode
@@ -192,9 +194,10 @@ def work(connection: Connection, spec: WorkerSpec) -> None:
     """The main function of a worker process: ``Ready`` or ``Broken``, then a ``Scored`` for every ``Task`` until the end."""
     # Ctrl-C goes to the whole group of processes; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    limit_threads(spec.threads)
     try:
         engine = build_engine(spec.settings, spec.device, spec.threads)
+        # what the engine has loaded is bound with the rest
+        limit_threads(spec.threads)
         scorer = PhotoScorer(engine, spec)
         connection.send(Ready(engine.models, engine.settings))
         while True:
@@ -210,10 +213,11 @@ def work(connection: Connection, spec: WorkerSpec) -> None:
 
 
 def limit_threads(threads: int) -> None:
-    """Bound the processor threads of this process's libraries; 0 leaves them as they are."""
-    if threads > 0:
-        import cv2
+    """Bound the processor threads of this process's libraries; 0 leaves OpenCV's as they are.
 
+    Matrix products always get one: the ones here are small, and further threads wait for the next by turning round and round,
+    on a processor that another worker needs.
+    """
+    threadpool_limits(1, user_api="blas")
+    if threads > 0:
         cv2.setNumThreads(threads)
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ.setdefault(name, str(threads))

@@ -12,6 +12,7 @@ from ..linking.pictures import picture_hash
 from ..scoring.build import Engine, build_engine
 from ..scoring.placing import place_all
 from ..scoring.records import result_to_json
+from ..scoring.worker import limit_threads
 from .jobs.reading import score_settings
 from .problems import ProblemError
 from .register import Register
@@ -38,6 +39,7 @@ class Analyser:
         with self._lock:
             if self._engine is None:
                 self._engine = build_engine(settings, threads=self._settings.threads)
+                limit_threads(self._settings.threads)
             analysis = self._engine.pipeline.analyse([photo])[0]
             models = dict(self._engine.settings)
         shops = self._register.shops()

@@ -129,9 +129,9 @@ def work(settings: ServiceSettings, threads: int = 0, parent: int | None = None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(settings.log_level, pretty=settings.development)
     bound_heap()
-    limit_threads(threads)
     with Store.open(settings.store, durable=True) as store:
         engine = build_engine(score_settings(settings), threads=threads)
+        limit_threads(threads)
         worker = Worker(settings, store, ReportReader(engine, settings, store, PhotoFiles(settings.photos)))
         done = 0
         while not stop.is_set() and done < settings.worker_jobs and (parent is None or os.getppid() == parent):
