@@ -210,16 +210,15 @@ def extract_features(image: Image, quad: Quad, settings: FeatureSettings = EXTRA
     grey = cv2.createCLAHE(settings.contrast, (8, 8)).apply(cv2.cvtColor(upright, cv2.COLOR_RGB2GRAY))
     mask = cv2.erode(inside, np.ones((9, 9), np.uint8))
     sift = cv2.SIFT.create(nfeatures=4 * settings.points, contrastThreshold=settings.least_response)
-    found, vectors = sift.detectAndCompute(grey, mask)
-    if vectors is None or not len(found):
+    found = sift.detect(grey, mask)
+    if not len(found):
         nowhere, none = np.zeros((0, 2), np.float32), np.zeros((0, DESCRIPTOR_BYTES), np.uint8)
         return AdvertFeatures(nowhere, none, width, height, inner, quad)
-    points = np.array([f.pt for f in found], np.float32)
-    kept = _strongest(points, np.array([f.response for f in found]), inner, settings)
-    limits = np.array([width, height], np.float32)
-    return AdvertFeatures(
-        np.clip(points[kept] + 0.5, 0, limits), hashed(np.asarray(vectors[kept], np.float32)), width, height, inner, quad
-    )
+    kept = _strongest(np.array([f.pt for f in found], np.float32), np.array([f.response for f in found]), inner, settings)
+    # To describe a point takes longer than to find it, and most are not kept.
+    described, vectors = sift.compute(grey, [found[n] for n in kept])
+    points = np.clip(np.array([f.pt for f in described], np.float32) + 0.5, 0, np.array([width, height], np.float32))
+    return AdvertFeatures(points, hashed(np.asarray(vectors, np.float32)), width, height, inner, quad)
 
 
 def _strongest(
