@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,15 @@ def synth(
     sightings: Annotated[
         int, typer.Option("--sightings", min=0, help="Photograph every wall so many times (a multiple gives --count); 0: once.")
     ] = 0,
+    worn: Annotated[
+        bool, typer.Option("--worn", help="With --sightings: old paint and small letters, so that readings in doubt are common.")
+    ] = False,
+    listed: Annotated[
+        int,
+        typer.Option(
+            "--listed", min=0, help="With --sightings: contacts in registry.csv, like ones among them; 0: those of known shops."
+        ),
+    ] = 0,
     yolo: Annotated[bool, typer.Option("--yolo/--no-yolo", help="Also write YOLO-OBB labels beside the photos.")] = True,
 ) -> None:
     """Make photos of fictional adverts on walls, with exact truth, for training and tests.
@@ -42,7 +52,7 @@ def synth(
     from .formats.yolo import export_yolo
     from .synth.compose import SynthSettings
     from .synth.lines import LineSettings
-    from .synth.revisits import RevisitSettings
+    from .synth.revisits import WORN, RevisitSettings
     from .synth.revisits_run import revisit
     from .synth.run import SPLITS, Job, split_backgrounds, synthesise
     from .synth.textures import background_credits, copy_terms
@@ -50,6 +60,8 @@ def synth(
 
     if split not in SPLITS:
         raise TagtraceError(f"--split {split}: choose one of {', '.join(SPLITS)}")
+    if (worn or listed) and not sightings:
+        raise TagtraceError("--worn and --listed are for walls that are photographed several times: give --sightings with them")
     folders = backgrounds or []
     credits = background_credits(folders, split_backgrounds(folders, split))
     job = Job(str(out), seed, split, tuple(map(str, folders)), tuple(map(str, fonts or ())), SynthSettings(), LineSettings())
@@ -65,7 +77,8 @@ def synth(
 
         synthesise(job, 0 if sightings else count, lines, workers, report)
         if sightings:
-            revisit(job, -(-count // sightings), RevisitSettings(photos=sightings), workers, report)
+            chosen = replace(WORN if worn else RevisitSettings(), photos=sightings)
+            revisit(job, -(-count // sightings), chosen, workers, report, listed)
     if count:
         truth = read_truth(out / split / "truth.jsonl")
         if yolo:

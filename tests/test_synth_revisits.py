@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from rapidfuzz.distance import Levenshtein
 
+from tagtrace.contract import TagtraceError
+from tagtrace.datasets.commands import synth
 from tagtrace.datasets.fonts import catalogue
 from tagtrace.datasets.synth.compose import SynthSettings
 from tagtrace.datasets.synth.lines import LineSettings
 from tagtrace.datasets.synth.revisits import (
     SIBLING,
     STENCIL,
+    WORN,
     RevisitSettings,
     WallPlan,
     age,
@@ -28,10 +32,11 @@ from tagtrace.datasets.synth.revisits import (
 )
 from tagtrace.datasets.synth.revisits_run import revisit
 from tagtrace.datasets.synth.run import Job
-from tagtrace.datasets.truth import PhotoTruth, read_truth
+from tagtrace.datasets.truth import LineTruth, PhotoTruth, read_truth
 from tagtrace.datasets.world import AdvertText, LineText, World
 from tagtrace.linking.clusters import Sighting, distance_m
 from tagtrace.linking.pictures import distance, picture_hash
+from tagtrace.linking.shops import load_shops
 
 LOOK = SynthSettings(long_side_min=320, long_side_max=384, cap_median=18, cap_spread=0.2, hard_share=0.0)
 SMALL = RevisitSettings(photos=3, canvas=(420, 340), look=LOOK, resent=0.0, overpainted=0.0)
@@ -88,6 +93,50 @@ def test_lists_of_walls_and_shops_agree_with_the_truth(truth: list[PhotoTruth], 
         assert (row["shop_id"], row["style"], row["stencil_id"]) == (ad.shop_id, ad.style, ad.extra["stencil_id"])
         assert int(row["photos"]) == sum(other.wall_id == ad.wall_id for other in adverts)
         assert (row["shop_known"] == "1") == (ad.shop_id in known)
+
+
+def test_a_long_list_keeps_the_truth_of_the_walls_and_holds_names_one_slip_away(tmp_path: Path) -> None:
+    revisit(Job(str(tmp_path), 3, "test", (), (), LOOK, LineSettings()), WALLS, replace(SMALL, photos=1), listed=900)
+    rows = list(csv.DictReader((tmp_path / "test" / "registry.csv").open(encoding="utf-8")))
+    owners = {(row["kind"], row["value"]): row["shop_id"] for row in rows}
+    assert len(rows) == len(owners) == 900
+    world = World(3, "test")
+    own = {(r.kind.value, r.value): shop for shop in world.shops for r in shop.resources}
+    assert all(owners.get(key) == (shop.shop_id if shop.registered else None) for key, shop in own.items())
+    painted = {
+        (line.extra.get("payload_kind", line.kind), line.canonical)
+        for photo in read_truth(tmp_path / "test")
+        for ad in photo.ads
+        for line in ad.lines
+    }
+    assert all(owners[key] == own[key].shop_id for key in painted & owners.keys())
+    clones = [row["value"] for row in rows if row["shop_id"].startswith("C")]
+    assert len(clones) > 20
+    assert all(min(Levenshtein.distance(value, known) for _, known in own) == 1 for value in clones)
+    assert len(load_shops(tmp_path / "test" / "registry.csv").resources) == 900
+
+
+def test_worn_walls_show_smaller_letters_of_which_fewer_are_legible() -> None:
+    def lines(settings: RevisitSettings) -> list[LineTruth]:
+        world, fonts = World(1, "test"), catalogue("test")
+        small = replace(settings, canvas=SMALL.canvas, look=replace(settings.look, long_side_min=320, long_side_max=384))
+        shown: list[LineTruth] = []
+        for seed in range(10):
+            rng = np.random.default_rng(seed)
+            wall = paint_wall(rng, make_inscription([5, seed], WallPlan(0, 0, "own"), world, fonts, small), world, fonts, small)
+            for _ in range(2):
+                age(rng, wall, small)
+                shown += [line for ad in visit(rng, wall, small, "a.jpg", "test").truth.ads for line in ad.lines]
+        return shown
+
+    worn, usual = lines(WORN), lines(RevisitSettings())
+    assert np.median([line.height_px for line in worn]) < np.median([line.height_px for line in usual])
+    assert np.mean([line.legible for line in worn]) < np.mean([line.legible for line in usual])
+
+
+def test_worn_walls_and_long_lists_are_for_walls_seen_several_times(tmp_path: Path) -> None:
+    with pytest.raises(TagtraceError, match="give --sightings"):
+        synth(tmp_path, worn=True)
 
 
 def test_the_same_seed_gives_the_same_set(tmp_path: Path, made: Path) -> None:

@@ -20,6 +20,7 @@ from ..datasets.synth.lines import LineCrop, LineSettings, line_crops
 from ..datasets.synth.run import stage
 from ..datasets.world import LineText, Shop, World
 from ..datasets.world.names import sibling
+from ..datasets.world.slips import near_miss
 from ..inference.identifiers import ExtractSettings, extract_advert
 from ..linking.explain import LinkSettings, links_exactly
 from ..linking.shops import Shops, link
@@ -145,32 +146,6 @@ def draw_register(rng: np.random.Generator, shops: Sequence[Shop], lines: Sequen
                         listed.append(Resource(kind, further, shop.shop_id, shop.name))
     taken = {key for known in contacts.values() for key in known}
     return Shops(resource for resource in listed if resource.shop_id in contacts or (resource.kind, resource.value) not in taken)
-
-
-def near_miss(rng: np.random.Generator, kind: IdentifierKind, value: str) -> str:
-    """A value one slip of the eye away: a look-alike, another, one more or one less character; another digit in a number."""
-    at = int(rng.integers(1, len(value)))
-    char = value[at]
-    if kind in (IdentifierKind.PHONE, IdentifierKind.WHATSAPP):
-        at = int(rng.integers(len(value) - 7, len(value)))
-        return (
-            value[:at] + str((int(value[at]) + int(rng.integers(1, 10))) % 10) + value[at + 1 :] if value[at].isdigit() else value
-        )
-    others = _LOOKS.get(char, "") * 4 + "aeiourstnlkmz"
-    new = others[int(rng.integers(len(others)))]
-    form = int(rng.integers(4))
-    if form == 0 and len(value) > 6:
-        return value[:at] + value[at + 1 :]
-    return value[:at] + (char + new if form == 1 else new) + value[at + 1 :]
-
-
-_LOOKS = {
-    "o": "0c", "0": "o", "l": "1i", "1": "li", "i": "1l", "s": "5", "5": "s", "b": "68", "6": "b", "8": "b", "n": "hmu",
-    "h": "nb", "u": "vn", "v": "uy", "y": "v", "c": "eo", "e": "c", "g": "q9", "q": "g", "m": "nw", "r": "n", "t": "f",
-    "f": "t", "a": "o", "d": "a", "k": "h", "z": "2", "2": "z", "p": "r", "x": "k", "j": "i", "w": "v", "7": "1", "3": "8",
-    "9": "g", "4": "a",
-}  # fmt: skip
-"""What a character of a name is taken for on walls."""
 
 
 def link_lines(lines: Sequence[ReadLine], shops: Shops, settings: LinkSettings, extract: ExtractSettings) -> list[Case]:

@@ -90,6 +90,16 @@ class RevisitSettings:
     """As in single photos; the letters are smaller, because the nearest visit enlarges them."""
 
 
+WORN = RevisitSettings(
+    zoom=0.45,
+    fade=0.3,
+    overpainted=0.1,
+    wet=0.2,
+    look=SynthSettings(hard_share=0.8, cap_median=21.0, cap_spread=0.4, cap_min=10.0, cap_max=70.0),
+)
+"""Old paint, small letters, seen from farther away and more from the side: readings in doubt are common."""
+
+
 @dataclass(frozen=True, slots=True)
 class WallPlan:
     """Which inscription a wall shows: that of ``origin`` (a number of a wall, often its own), and how it stands to it."""

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ...contract import IdentifierKind, Resource
 from ..files import atomic_text
-from ..truth import PhotoTruth, photo_to_json, read_truth
+from ..truth import CODE_KIND, PhotoTruth, photo_to_json, read_truth
 from ..world import World
+from ..world.listing import make_listing
 from .compose import Shot
 from .revisits import RevisitSettings, age, make_inscription, name_adverts, paint_wall, plan_wall, resend, visit
 from .run import CITIES, FIRST_DAY, SPLITS, Job, pick_orientation, rng_of, spread, stage, store_photo
@@ -74,12 +76,18 @@ def _task(task: tuple[Job, int, RevisitSettings]) -> list[str]:
 
 
 def revisit(
-    job: Job, walls: int, settings: RevisitSettings, workers: int = 1, on_progress: Callable[[str, int], None] | None = None
+    job: Job,
+    walls: int,
+    settings: RevisitSettings,
+    workers: int = 1,
+    on_progress: Callable[[str, int], None] | None = None,
+    listed: int = 0,
 ) -> None:
     """Write ``walls`` walls, ``settings.photos`` photos of each, below ``job.out``.
 
     Layout: ``<split>/photos/*.jpg``, ``truth.jsonl``, ``walls.csv`` (truth: where each advert is and how many photos show it) and
-    ``registry.csv`` (the shops that are known). ``on_progress("photos", done)`` is called as walls are finished.
+    ``registry.csv`` (the shops that are known; with ``listed``, filled up with like and other contacts to so many, see
+    ``make_listing``). ``on_progress("photos", done)`` is called as walls are finished.
     """
     base = Path(job.out) / job.split
     (base / "photos").mkdir(parents=True, exist_ok=True)
@@ -91,9 +99,11 @@ def revisit(
             if on_progress is not None:
                 on_progress("photos", done)
     world = World(job.seed, job.split)
-    _write_walls(base / WALLS_FILE, read_truth(base / "truth.jsonl"), world)
-    _write_registry(base / REGISTRY_FILE, world)
-    described = asdict(job) | {"out": "", "walls": walls, "revisits": asdict(settings)}
+    truth = read_truth(base / "truth.jsonl")
+    _write_walls(base / WALLS_FILE, truth, world)
+    known = make_listing(world, listed, job.seed, _painted(truth)) if listed else _known(world)
+    _write_registry(base / REGISTRY_FILE, known)
+    described = asdict(job) | {"out": "", "walls": walls, "revisits": asdict(settings), "listed": listed}
     (base / "settings.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
 
 
@@ -116,11 +126,21 @@ def _write_walls(path: Path, photos: Sequence[PhotoTruth], world: World) -> None
             writer.writerow([*facts, *place, count[wall_id], ad.extra["stencil_id"], ad.extra["relation"]])
 
 
-def _write_registry(path: Path, world: World) -> None:
+def _painted(photos: Sequence[PhotoTruth]) -> set[tuple[IdentifierKind, str]]:
+    """The contacts on the walls, in letters and in codes."""
+    kinds = {kind.value for kind in IdentifierKind}
+    lines = (line for photo in photos for ad in photo.ads for line in ad.lines)
+    named = ((line.extra.get("payload_kind") if line.kind == CODE_KIND else line.kind, line.canonical) for line in lines)
+    return {(IdentifierKind(kind), value) for kind, value in named if kind in kinds}
+
+
+def _known(world: World) -> list[Resource]:
+    return [r for shop in world.shops if shop.registered for r in shop.resources]
+
+
+def _write_registry(path: Path, resources: Sequence[Resource]) -> None:
     with atomic_text(path) as out:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["shop_id", "shop_name", "kind", "value", "first_seen", "status"])
-        for shop in world.shops:
-            if shop.registered:
-                for r in shop.resources:
-                    writer.writerow([r.shop_id, r.shop_name, r.kind.value, r.value, "", r.status])
+        for r in resources:
+            writer.writerow([r.shop_id, r.shop_name, r.kind.value, r.value, "", r.status])
