@@ -27,7 +27,7 @@ class LocalScoring:
         self._items: list[Item] = []
         self._hashes: dict[int, str] = {}
         self._failures: dict[int, Failure] = {}
-        self._finished: set[str] = set()
+        self._finished: frozenset[str] = frozenset()
         self._scored: dict[str, str] = {}
 
     def prepare(self) -> None:
@@ -66,7 +66,7 @@ class LocalScoring:
                 with explained(folder):
                     shutil.rmtree(folder, ignore_errors=True)
             return 0
-        self._finished = {sha for sha, record in journal.records.items() if record["failure"] is None}
+        self._finished = journal.records.finished()
         return sum(1 for number, item in enumerate(self._items) if self._hash(number, item) in self._finished)
 
     def _tasks(self) -> Iterator[Task]:

@@ -83,7 +83,7 @@ class RayScoring:
                 with explained(folder):
                     shutil.rmtree(folder, ignore_errors=True)
             return frozenset()
-        return frozenset(sha for sha, record in journal.records.items() if record["failure"] is None)
+        return journal.records.finished()
 
     def _tasks(self) -> Iterator[Task]:
         """Each place once. Runs in a thread of the pool."""
