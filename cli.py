@@ -33,6 +33,9 @@ class Lazy:
 
 COMMANDS: dict[str, Lazy] = {
     "score": Lazy("scoring.commands", "score", "Score photos: adverts, texts, identifiers, shops and clusters into files."),
+    "place": Lazy(
+        "scoring.commands_place", "place", "Place the results of a finished run in a store; no photo is read again.", "postgres"
+    ),
     "link": Lazy("scoring.commands", "link", "Link everything in a store again, after new shops."),
     "show": Lazy("scoring.commands", "show", "Show what tagtrace sees in one photo."),
     "explain": Lazy(
@@ -133,6 +136,12 @@ COMMANDS: dict[str, Lazy] = {
     ),
     "benchmark service": Lazy(
         "training.commands_benchmark_service", "service", "Measure the service under load, and under kill -9.", "serve"
+    ),
+    "benchmark placing": Lazy(
+        "training.commands_benchmark_placing",
+        "placing",
+        "Measure how many scored photos per second go into a store, by the photos in one transaction.",
+        "postgres",
     ),
     "benchmark queue": Lazy(
         "training.commands_benchmark_queue", "queue", "Measure a page of the experts' queue in a store with many adverts."

@@ -33,17 +33,24 @@ def agree(
     """
     shares: dict[tuple[IdentifierKind, str], list[float]] = defaultdict(list)
     for identifiers in walls:
-        best: dict[tuple[IdentifierKind, str], float] = {}
-        for item in identifiers:
-            key = item.kind, item.value
-            best[key] = max(best.get(key, 0.0), item.confidence)
-        for key, share in best.items():
-            if share >= settings.least_share:
-                shares[key].append(share)
-    return {key: _together(found, settings) for key, found in shares.items() if len(found) > 1}
+        for key, share in best_shares(identifiers, settings).items():
+            shares[key].append(share)
+    return {key: together(found, settings) for key, found in shares.items() if len(found) > 1}
 
 
-def _together(shares: Sequence[float], settings: AgreementSettings) -> float:
+def best_shares(
+    identifiers: Sequence[Identifier], settings: AgreementSettings = DEFAULT
+) -> dict[tuple[IdentifierKind, str], float]:
+    """How sure one physical advert shows each value: the best of its readings, where that is enough to lend support."""
+    best: dict[tuple[IdentifierKind, str], float] = {}
+    for item in identifiers:
+        key = item.kind, item.value
+        best[key] = max(best.get(key, 0.0), item.confidence)
+    return {key: share for key, share in best.items() if share >= settings.least_share}
+
+
+def together(shares: Sequence[float], settings: AgreementSettings = DEFAULT) -> float:
+    """The confidence in a value that several physical adverts show with these confidences."""
     odds = settings.same_misreading
     for share in sorted(shares):
         odds *= share / max(1.0 - share, 1e-6) / settings.same_misreading

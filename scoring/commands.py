@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from .settings import ScoreSettings
 
 _READER_HELP = "tagtrace, easyocr, rapidocr, faster-paddle, tesseract, or your own as module:function."
-_FORMAT_HELP = "Comma list of predictions, results, identifiers, adverts, clusters, geojson, annotated, report."
+_FORMAT_HELP = (
+    "Comma list of predictions, results, identifiers, adverts, clusters, geojson, annotated, report; or none, with --store: "
+    "then memory does not grow with the results, as an archive of millions wants it."
+)
+_BATCH_HELP = "With --store: photos that go into it with one transaction."
 _SHOPS_HELP = "CSV of known shops: shop_id, shop_name, kind, value, first_seen, status."
 _MODEL_HELP = "Name of a registered model, or a model file, in place of the one in use; for the reader tagtrace."
 _RUNTIME_HELP = "What runs the models of the reader tagtrace: onnxruntime, openvino, or auto (openvino where it is installed)."
@@ -49,6 +53,7 @@ def score(
             show_default=False,
         ),
     ] = None,
+    batch: Annotated[int, typer.Option(min=1, help=_BATCH_HELP)] = 100,
     reader: Annotated[str, typer.Option(help=_READER_HELP)] = "tagtrace",
     detector: Annotated[str, typer.Option(help=_MODEL_HELP, show_default=False)] = "",
     recogniser: Annotated[str, typer.Option(help=_MODEL_HELP, show_default=False)] = "",
@@ -70,6 +75,8 @@ def score(
 
     Example: tagtrace score photos/ --shops shops.csv --out results --format report,identifiers
 
+    Example, an archive: tagtrace score s3://archive --engine ray --address auto --store postgresql://me@db/city --format none
+
     Example, many machines: tagtrace score s3://city/photos --engine ray --address auto --out results
 
     Exit codes: 0 all done, 1 done but some photos failed, 2 wrong use, 3 nothing scored or written, 4 a model is missing,
@@ -82,7 +89,7 @@ def score(
     from .progress import progress_view
     from .run import Interrupted, ScoreRequest, score_photos
     from .settings import ScoreSettings
-    from .writers import FORMATS
+    from .storing import StoringSettings
 
     if not photos and manifest is None:
         raise TagtraceError("nothing to score: name photos, folders, or a manifest with --manifest")
@@ -96,7 +103,8 @@ def score(
         shops=shops,
         store=store,
         keep_photos=keep_photos,
-        formats=tuple(name.strip() for name in formats.split(",") if name.strip()) or FORMATS,
+        storing=StoringSettings(batch),
+        formats=_formats(formats),
         workers=workers,
         device=device,
         resume=resume,
@@ -112,6 +120,13 @@ def score(
         return ExitCode.INTERRUPTED
     _tell(summary, told)
     return summary.exit_code
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    from .writers import FORMATS
+
+    named = tuple(name.strip() for name in text.split(",") if name.strip())
+    return () if named == ("none",) else named or FORMATS
 
 
 def link(

@@ -6,7 +6,7 @@ what the store held when it began, and not on the order of its photos.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -52,7 +52,7 @@ class StorePast:
     """The past that a store holds, but for the photos of the run (``photos``: their SHA-256)."""
 
     store: Store
-    photos: frozenset[str]
+    photos: Container[str]
     clusters: ClusterSettings
 
     def join(self, sightings: Sequence[Sighting], most: int) -> Joined:

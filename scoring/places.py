@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,6 +62,12 @@ class RemoteFile:
         with self._opened() as (system, path):
             size = system.info(path).get("size")
         return None if size is None else int(size)
+
+    def version(self) -> str:
+        """What tells this state of the file from a later one: its size, and the times and tags that its system has."""
+        with self._opened() as (system, path):
+            told = system.info(path)
+        return json.dumps({name: str(told[name]) for name in sorted(told)})
 
     def read_bytes(self, first: int | None = None) -> bytes:
         """All bytes, or the first so many."""

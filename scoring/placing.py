@@ -8,9 +8,10 @@ speaks for another, listed contact it stays as a proposal, still flagged unsure,
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from rapidfuzz.distance import Levenshtein
 
@@ -28,6 +29,7 @@ from .inputs import Item
 from .past import Joined, Past, StoredAdvert
 from .records import AdvertResult, Json, PhotoResult, analysis_from_json
 
+S = TypeVar("S", bound=tuple[object, int])
 Spot = tuple[int, int]
 """An advert of the run: the number of its photo and its number in it."""
 _RIVALS = 0.5
@@ -103,13 +105,10 @@ def place_all(
     hashes = {spot: analyses[spot[0]][1] for spot in spots}
     read = _read_clusters(adverts, walls, hashes, joined.earlier, clusters, placing)
     supported = agree(list(_by_wall(read, walls).values()), placing.agreement)
-    agreed = {
-        spot: replace(adverts[spot], identifiers=tuple(_agreed(item, supported, placing) for item in read[spot]))
-        for spot in spots
-    }
+    agreed = {spot: agreed_advert(adverts[spot], read[spot], supported, placing) for spot in spots}
     views = {(n, i): view_of(analyses[n][0], i, walls[n, i]) for n, i in spots}
-    linked = _linked(agreed, views, shops, links, past)
-    found = {spot: _reported(agreed[spot], linked[spot], placing) for spot in spots}
+    linked = linked_all(agreed, views, shops, links, past)
+    found = {spot: reported(agreed[spot], linked[spot], placing) for spot in spots}
     return [
         PhotoResult(
             replace(analysis, adverts=tuple(found[n, i][0] for i in range(len(analysis.adverts)))),
@@ -146,9 +145,9 @@ def view_of(analysis: Analysis, index: int, cluster: str = "") -> View:
     return View(analysis.sha256, cluster, analysis.lat, analysis.lon, analysis.taken_at, payloads)
 
 
-def _linked(
-    adverts: Mapping[Spot, Advert], views: Mapping[Spot, View], shops: Shops, links: LinkSettings, past: Past | None
-) -> dict[Spot, tuple[Link, ...]]:
+def linked_all(
+    adverts: Mapping[S, Advert], views: Mapping[S, View], shops: Shops, links: LinkSettings, past: Past | None
+) -> dict[S, tuple[Link, ...]]:
     """The links of all adverts; earlier sightings are asked for once."""
     weighed = {spot: weigh(advert, shops, links) for spot, advert in adverts.items()}
     if past is None:
@@ -170,30 +169,50 @@ def _read_clusters(
     members: dict[str, list[Spot]] = defaultdict(list)
     for spot, wall in walls.items():
         members[wall].append(spot)
-    settings = ClusterReadSettings(extract=placing.extract)
     read = {spot: advert.identifiers for spot, advert in adverts.items()}
     for wall, group in members.items():
-        stored = earlier.get(wall, ())
-        # Readers that tell no probabilities give nothing to add up.
-        telling = len({spot[0] for spot in group if _tells(adverts[spot])})
-        if telling + len({item.key[0] for item in stored}) < 2 or not telling:
-            continue
-        found = [*(hashes[spot] for spot in group), *(item.picture_hash for item in stored)]
-        shown = [*(adverts[spot] for spot in group), *(item.advert for item in stored)]
-        weights = [1.0 / sum(_copies(a, b, clusters) or i == j for j, b in enumerate(found)) for i, a in enumerate(found)]
-        reading = read_photos(shown, weights, None, settings)
-        for n, spot in enumerate(group):
-            if n not in reading.left_out:
-                read[spot] = _shared(adverts[spot].identifiers, reading.advert.identifiers, placing)
+        shown = {spot: (adverts[spot], hashes[spot]) for spot in group}
+        read |= read_wall(shown, earlier.get(wall, ()), clusters, placing)
     return read
+
+
+def read_wall(
+    shown: Mapping[S, tuple[Advert, int | None]],
+    stored: Sequence[StoredAdvert],
+    clusters: ClusterSettings,
+    placing: PlacingSettings,
+) -> dict[S, tuple[Identifier, ...]]:
+    """The identifiers of the adverts of one cluster, when its photos are read together with those ``stored``.
+
+    ``shown`` has adverts and the picture hashes of their photos, by photo and number.
+    """
+    read = {spot: advert.identifiers for spot, (advert, _) in shown.items()}
+    # Readers that tell no probabilities give nothing to add up.
+    telling = len({spot[0] for spot, (advert, _) in shown.items() if _tells(advert)})
+    if telling + len({item.key[0] for item in stored}) < 2 or not telling:
+        return read
+    hashes = [*(picture_hash for _, picture_hash in shown.values()), *(item.picture_hash for item in stored)]
+    adverts = [*(advert for advert, _ in shown.values()), *(item.advert for item in stored)]
+    settings = ClusterReadSettings(extract=placing.extract)
+    reading = read_photos(adverts, _weights(hashes, clusters), None, settings)
+    for n, (spot, own) in enumerate(read.items()):
+        if n not in reading.left_out:
+            read[spot] = _shared(own, reading.advert.identifiers, placing)
+    return read
+
+
+def _weights(hashes: Sequence[int | None], clusters: ClusterSettings) -> list[float]:
+    """1/n for each of n copies of one picture: together they are one piece of evidence."""
+    counts = Counter(value for value in hashes if value is not None)
+    copies = {
+        value: sum(count for other, count in counts.items() if distance(value, other) <= clusters.picture_bits)
+        for value in counts
+    }
+    return [1.0 if value is None else 1.0 / copies[value] for value in hashes]
 
 
 def _tells(advert: Advert) -> bool:
     return any(line.reading.log_probs is not None for line in advert.lines)
-
-
-def _copies(a: int | None, b: int | None, clusters: ClusterSettings) -> bool:
-    return a is not None and b is not None and distance(a, b) <= clusters.picture_bits
 
 
 def _shared(own: Sequence[Identifier], common: Sequence[Identifier], placing: PlacingSettings) -> tuple[Identifier, ...]:
@@ -228,7 +247,7 @@ def _by_wall(read: Mapping[Spot, Sequence[Identifier]], walls: Mapping[Spot, str
     return found
 
 
-def _reported(advert: Advert, links: Sequence[Link], placing: PlacingSettings) -> tuple[Advert, tuple[Link, ...]]:
+def reported(advert: Advert, links: Sequence[Link], placing: PlacingSettings) -> tuple[Advert, tuple[Link, ...]]:
     """An advert with the identifiers that are to be reported, and their links."""
     least = {Outcome.SAME: placing.confirmed_from, Outcome.MISREAD: placing.proposed_from}
     kept = [
@@ -237,6 +256,16 @@ def _reported(advert: Advert, links: Sequence[Link], placing: PlacingSettings) -
         if Flag.UNSURE not in identifier.flags or link.probability >= least.get(link.outcome, math.inf)
     ]
     return replace(advert, identifiers=tuple(identifier for identifier, _ in kept)), tuple(link for _, link in kept)
+
+
+def agreed_advert(
+    advert: Advert,
+    read: Sequence[Identifier],
+    supported: Mapping[tuple[IdentifierKind, str], float],
+    placing: PlacingSettings,
+) -> Advert:
+    """An advert with the identifiers that were read, each as sure as other walls make it."""
+    return replace(advert, identifiers=tuple(_agreed(item, supported, placing) for item in read))
 
 
 def _agreed(

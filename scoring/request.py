@@ -13,6 +13,7 @@ from .inputs import Item
 from .places import Place
 from .records import Json
 from .settings import ScoreSettings
+from .storing import StoringSettings
 from .worker import Ready, WorkerSpec
 from .writers import ANNOTATED, FORMATS
 
@@ -36,10 +37,13 @@ class ScoreRequest:
     keep_photos: str | None = None
     """Folder or URL of fsspec that keeps the bytes of the photos; wants a store."""
     formats: tuple[str, ...] = FORMATS
+    """Files to write. None at all wants a store: then the run is placed in it batch by batch, as is good for an archive."""
     workers: int = 0
     device: str = "cpu"
     resume: bool = False
     settings: ScoreSettings = field(default_factory=ScoreSettings)
+    storing: StoringSettings = field(default_factory=StoringSettings)
+    """How results go into the store."""
     engine: str = LOCAL
     """One of ``ENGINES``."""
     address: str | None = None
@@ -136,10 +140,10 @@ class Scoring(Protocol):
 
 
 class Interrupted(Exception):
-    """A run was stopped by Ctrl-C. ``done`` of ``total`` photos are finished and kept in the journal."""
+    """A run was stopped by Ctrl-C. ``done`` of ``total`` photos are finished and kept, in what it was ``doing``."""
 
-    def __init__(self, done: int, total: int) -> None:
-        super().__init__(f"stopped: {done} of {total} photos are done and kept")
+    def __init__(self, done: int, total: int, doing: str = "") -> None:
+        super().__init__(f"stopped{' while ' + doing if doing else ''}: {done} of {total} photos are done and kept")
         self.done = done
         self.total = total
 

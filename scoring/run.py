@@ -19,6 +19,7 @@ from .files import explained, locked, write_atomically
 from .inputs import Item
 from .local import LocalScoring
 from .past import StorePast
+from .placement import ToPlace, of_scores, place_in
 from .placing import analysis_of, place_all
 from .progress import ProgressView, SilentView
 from .records import PhotoResult
@@ -105,6 +106,8 @@ class _Run:
         unknown = [name for name in self._request.formats if name not in FORMATS]
         if unknown:
             raise TagtraceError(f"there is no format {', '.join(unknown)}; choose from: {', '.join(FORMATS)}")
+        if not self._request.formats and self._request.store is None:
+            raise TagtraceError("--format none wants --store: else nothing would be left of the run")
         check_reader(self._settings.reader)
         if self._request.shops is not None and self._store is not None:
             raise TagtraceError("give either --shops or --store; put a shop list into a store with `tagtrace shops import`")
@@ -118,21 +121,51 @@ class _Run:
     def _execute(self, begin: float, shops: Shops, scoring: Scoring) -> Summary:
         with self._progress:
             scores = scoring.score()
+            if self._store is not None and not self._request.formats:
+                return self._archive(self._store, begin, scores)
             self._progress.say("writing")
             results = self._results(scores, shops)
             if self._store is not None:
-                described = {**self._settings.to_json(), "engine": dict(scores.ready.settings)}
-                now = datetime.now(UTC)
-                kept = self._keep_photos(scores.items, results)
-                results = keep(self._store, results, described, self._settings.clusters, self._features_of, now, kept)
+                now, storing = datetime.now(UTC), self._request.storing
+                kept = self._keep_photos(scores)
+                clusters, features_of = self._settings.clusters, self._features_of
+                results = keep(self._store, results, self._described(scores), clusters, features_of, now, kept, storing)
             files = self._write(scores, results, shops)
         return _summary(results, scores.resumed, time.perf_counter() - begin, files)
 
-    def _keep_photos(self, items: Sequence[Item], results: Sequence[PhotoResult]) -> Mapping[str, KeptPhoto]:
+    def _archive(self, store: Store, begin: float, scores: Scores) -> Summary:
+        """Place what was scored batch by batch, without having all of it in memory."""
+        identity, spool = of_scores(scores)
+        what = ToPlace(
+            identity=identity,
+            spool=spool,
+            described=self._described(scores),
+            features_of=self._features_of,
+            settings=self._settings,
+            storing=self._request.storing,
+            photos=self._keep_photos(scores),
+        )
+        placed = place_in(store, what, self._folders.work, self._progress)
+        unread = tuple((scores.items[number].name, failure) for number, failure in scores.failures.items())
+        return Summary(
+            photos=len(scores.items),
+            resumed=scores.resumed,
+            adverts=placed.adverts,
+            identifiers=placed.identifiers,
+            clusters=placed.clusters,
+            failures=(*placed.failures, *unread),
+            seconds=time.perf_counter() - begin,
+            files=(),
+        )
+
+    def _described(self, scores: Scores) -> Mapping[str, object]:
+        return {**self._settings.to_json(), "engine": dict(scores.ready.settings)}
+
+    def _keep_photos(self, scores: Scores) -> Mapping[str, KeptPhoto]:
         if self._request.keep_photos is None:
             return {}
         self._progress.say("keeping photos")
-        wanted = {r.analysis.sha256: item.path for item, r in zip(items, results, strict=True) if r.analysis.sha256}
+        wanted = {sha256: scores.items[number].path for number, sha256 in scores.hashes.items()}
         kept = keep_photos(self._request.keep_photos, wanted)
         if len(kept) < len(wanted):
             self._progress.say(f"{len(wanted) - len(kept)} photos are not kept: their files were changed or are gone")
@@ -168,8 +201,7 @@ class _Run:
         """Make all files aside, and put them in place when all of them are whole."""
         for item, result in zip(scores.items, results, strict=True):
             self._complete_pictures(item, result.analysis, scores.scored)
-        settings: Mapping[str, object] = {**self._settings.to_json(), "engine": dict(scores.ready.settings)}
-        batch = Batch(tuple(results), shops, settings, self._settings.run, self._folders.crops)
+        batch = Batch(tuple(results), shops, self._described(scores), self._settings.run, self._folders.crops)
         made: list[tuple[Path, Path]] = []
         for name, writer in WRITERS.items():
             if name in self._request.formats:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,14 @@ Session: TypeAlias = Any
 """A transaction of the store: what it is made of is the store's affair."""
 _BATCH = 100
 """Photos linked again with one look at what was seen before."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoringSettings:
+    """How results go into a store. Nothing of it changes what is found."""
+
+    batch_photos: int = 100
+    """Photos that one transaction puts, with adverts, links and sightings: other writers of the store wait until it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,38 +100,76 @@ def keep(
     features_of: FeaturesOf,
     at: datetime,
     photos: Mapping[str, KeptPhoto] | None = None,
+    storing: StoringSettings | None = None,
 ) -> list[PhotoResult]:
     """Put results into the store, and give them back with the cluster ids that the store knows them by.
 
-    Each photo is one transaction and can be put again: nothing is doubled. Photos that could not be read are left out: they have
-    no identity. ``at`` is the time of the run, in UTC; ``photos`` says where bytes lie, by SHA-256 (``keep_photos``).
+    Each batch of photos is one transaction and can be put again: nothing is doubled. Photos that could not be read are left out:
+    they have no identity. ``at`` is the time of the run, in UTC; ``photos`` says where bytes lie, by SHA-256 (``keep_photos``).
     """
-    from ..linking.store.analyses import PhotoFacts, put_analysis
-    from ..linking.store.clusters import put_sightings, read_book
+    from ..linking.store.clusters import clusters_of
     from ..linking.store.stencils import keep_stencils
 
     read = {result.analysis.sha256: result for result in results if result.analysis.sha256}
-    for result in read.values():
-        links = [found.links for found in result.adverts]
-        held = (photos or {}).get(result.analysis.sha256, KeptPhoto("", None))
-        facts = PhotoFacts(held.place, held.size, result.picture_hash)
-        store.write(lambda session, r=result, n=links, f=facts: put_analysis(session, r.analysis, n, settings, f))  # type: ignore[misc]
-    sightings = [
-        sighting_of(result.analysis, result.picture_hash, n, found.links, features_of)
-        for result in read.values()
-        for n, found in enumerate(result.adverts)
-    ]
-    models = sorted({model.name for result in results for model in result.analysis.models})
-    actor = "score " + ", ".join(models)
-    put_sightings(store, sightings, at=at, actor=actor, settings=clusters)
-    keep_stencils(store, [s.key for s in sightings if s.features is not None], clusters=clusters, actor=actor)
+    putting = Putting(store, settings, clusters, features_of, at, actor_of(results), photos or {})
+    pictured: list[Key] = []
+    for part in _batches(iter(read.values()), (storing or StoringSettings()).batch_photos):
+        pictured += putting.put(part)
+    keys = [(sha256, n) for sha256, result in read.items() for n in range(len(result.adverts))]
+    keep_stencils(store, pictured, clusters=clusters, actor=putting.actor)
     with store.read() as session:
-        book = read_book(session, clusters)
-        names = {sighting.key: book.cluster_of(sighting.key) for sighting in sightings}
+        names = clusters_of(session, keys)
     return [replace(result, adverts=tuple(_named(result, n, names) for n in range(len(result.adverts)))) for result in results]
 
 
-def _named(result: PhotoResult, index: int, names: Mapping[tuple[str, int], str | None]) -> AdvertResult:
+def actor_of(results: Iterable[PhotoResult]) -> str:
+    """Who puts these results, for the logs of the store: the models that they were made with."""
+    return "score " + ", ".join(sorted({model.name for result in results for model in result.analysis.models}))
+
+
+@dataclass(frozen=True, slots=True)
+class Putting:
+    """Puts photos into a store: what every batch of a run has in common."""
+
+    store: Store
+    settings: Mapping[str, object]
+    """Those that the results were made with."""
+    clusters: ClusterSettings
+    features_of: FeaturesOf
+    at: datetime
+    actor: str
+    photos: Mapping[str, KeptPhoto] = field(default_factory=dict)
+
+    def put(self, results: Sequence[PhotoResult]) -> list[Key]:
+        """Put photos with their adverts, links and sightings, all in one transaction; once or again.
+
+        Gives the sightings that have picture features.
+        """
+        from ..linking.store.clusters import put_in
+
+        sightings = [
+            sighting_of(result.analysis, result.picture_hash, n, found.links, self.features_of)
+            for result in results
+            for n, found in enumerate(result.adverts)
+        ]
+
+        def put(session: Session) -> None:
+            for result in results:
+                self._put_analysis(session, result)
+            put_in(session, sightings, at=self.at, actor=self.actor, settings=self.clusters)
+
+        self.store.write(put, self.actor)
+        return [sighting.key for sighting in sightings if sighting.features is not None]
+
+    def _put_analysis(self, session: Session, result: PhotoResult) -> None:
+        from ..linking.store.analyses import PhotoFacts, put_analysis
+
+        held = self.photos.get(result.analysis.sha256, KeptPhoto("", None))
+        facts = PhotoFacts(held.place, held.size, result.picture_hash)
+        put_analysis(session, result.analysis, [found.links for found in result.adverts], self.settings, facts)
+
+
+def _named(result: PhotoResult, index: int, names: Mapping[Key, str]) -> AdvertResult:
     found = result.adverts[index]
     name = names.get((result.analysis.sha256, index))
     return found if name is None else replace(found, placement=replace(found.placement, cluster=name))

@@ -68,8 +68,9 @@ def put_analysis(
 ) -> Put:
     """Keep the analysis of a photo, and the links of its adverts' identifiers (one list per advert, one link per identifier).
 
-    One by the same models with the same settings is there already: then nothing but the links changes; a failed one is replaced
-    by one that succeeded. The analysis put last is the photo's latest, but a failure never takes the place of what was seen.
+    One by the same models with the same settings is there already: then nothing changes but what other photos decide with it:
+    its identifiers and links. A failed one is replaced by one that succeeded. The analysis put last is the photo's latest, but
+    a failure never takes the place of what was seen.
     Identifiers become resources unless they are protected, unsure or misreads.
     """
     settings = dict(settings or {})
@@ -85,6 +86,8 @@ def put_analysis(
     # The links are those of what the machine read; what people said of it comes over it again below.
     restore_analysis(session, row.id)
     _make_latest(session, row)
+    if links and not new:
+        _read_again(session, row.id, analysis.adverts)
     if links or new:
         put_links(session, row.id, analysis.adverts, links)
     settle_photo(session, analysis.sha256)
@@ -164,6 +167,28 @@ def _reading(advert: int, number: int, line: Line) -> ReadingRow:
         hypotheses=[[h.text, max(float(h.log_prob), _LEAST_LOG)] for h in reading.hypotheses],
         chars=[[c.text, float(c.confidence), [[t, float(p)] for t, p in c.alternatives]] for c in reading.chars],
     )
+
+
+def _read_again(session: Session, analysis_id: int, adverts: Sequence[Advert]) -> None:
+    """Give the adverts of an analysis these identifiers: read together with further photos, they may be others than before."""
+    rows = select(AdvertRow.id, AdvertRow.number).where(AdvertRow.analysis_id == analysis_id)
+    numbers = {number: row for row, number in session.execute(rows)}
+    for number, advert in enumerate(adverts[: len(numbers)]):
+        held = select(IdentifierRow).where(IdentifierRow.advert_id == numbers[number]).order_by(IdentifierRow.number)
+        before = list(session.scalars(held))
+        now = [_identifier(numbers[number], place, item) for place, item in enumerate(advert.identifiers)]
+        if [_said(row) for row in before] == [_said(row) for row in now]:
+            continue
+        session.execute(delete(LinkRow).where(LinkRow.identifier_id.in_([row.id for row in before])))
+        for row in before:
+            session.delete(row)
+        session.flush()
+        session.add_all(now)
+        session.flush()
+
+
+def _said(row: IdentifierRow) -> tuple[Any, ...]:
+    return row.kind, row.value, row.raw, row.confidence, row.alternatives, row.flags, row.lines, row.codes
 
 
 _LEAST_LOG = -1e6

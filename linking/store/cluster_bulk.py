@@ -82,6 +82,15 @@ def tidy(store: Store) -> None:
         connection.execute(text("VACUUM (ANALYZE)"))
 
 
+def bytes_held(store: Store) -> int:
+    """What the store takes on the disk, with its indexes; in SQLite what is in use of its file."""
+    with store.read() as session:
+        if store.is_postgresql:
+            return int(session.scalar(text("SELECT pg_database_size(current_database())")) or 0)
+        pages, free = (int(session.scalar(text(f"PRAGMA {name}")) or 0) for name in ("page_count", "freelist_count"))
+        return (pages - free) * int(session.scalar(text("PRAGMA page_size")) or 0)
+
+
 def count_sightings(session: Session) -> int:
     """The number of sightings in the book."""
     return session.scalar(select(func.count()).select_from(SightingRow)) or 0

@@ -87,7 +87,7 @@ def sighting_row(record: Record) -> dict[str, Any]:
         "spot": item.spot.cell if item.spot else None,
         "area": item.spot.area if item.spot else None,
         "pictured": pictured(item),
-        "identifiers": [_identifier_json(identifier) for identifier in sighting.identifiers],
+        "identifiers": [identifier_row(identifier) for identifier in sighting.identifiers],
         "shop_id": sighting.shop_id,
         "lat": sighting.lat,
         "lon": sighting.lon,
@@ -131,7 +131,7 @@ def record_from(row: Any, settings: ClusterSettings) -> Record:
     sighting = Sighting(
         photo=row.photo,
         advert=row.advert,
-        identifiers=tuple(_identifier(data) for data in row.identifiers),
+        identifiers=tuple(identifier_from(data) for data in row.identifiers),
         shop_id=row.shop_id,
         lat=row.lat,
         lon=row.lon,
@@ -217,7 +217,8 @@ def rule_from(row: Any) -> Rule:
     return Rule((row.a_photo, row.a_advert), (row.b_photo, row.b_advert), row.same, row.number)
 
 
-def _identifier_json(identifier: Identifier) -> list[Any]:
+def identifier_row(identifier: Identifier) -> list[Any]:
+    """An identifier as JSON has it, exactly; ``SightingRow.identifiers`` says what is where."""
     return [
         str(identifier.kind),
         identifier.value,
@@ -230,7 +231,8 @@ def _identifier_json(identifier: Identifier) -> list[Any]:
     ]
 
 
-def _identifier(data: Sequence[Any]) -> Identifier:
+def identifier_from(data: Sequence[Any]) -> Identifier:
+    """What ``identifier_row`` was given."""
     kind, value, raw, confidence, alternatives, flags, lines, codes = data
     return Identifier(
         IdentifierKind(kind),

@@ -70,9 +70,21 @@ def put_sightings(
     store: Store, sightings: Sequence[Sighting], *, at: datetime, actor: str, settings: ClusterSettings | None = None
 ) -> list[Event]:
     """Put sightings in the book, in batches of one transaction each, and return what happened."""
-    settings = settings or ClusterSettings()
+    done: list[Event] = []
+    for start in range(0, len(sightings), BATCH):
+        batch = sightings[start : start + BATCH]
+        done += store.write(lambda session, batch=batch: put_in(session, batch, at=at, actor=actor, settings=settings), actor)  # type: ignore[misc]
+    return done
 
-    def put(session: Session, batch: Sequence[Sighting]) -> list[Event]:
+
+def put_in(
+    session: Session, sightings: Sequence[Sighting], *, at: datetime, actor: str, settings: ClusterSettings | None = None
+) -> list[Event]:
+    """``put_sightings`` in a transaction that does more: other writers of the book wait until it ends."""
+    settings = settings or ClusterSettings()
+    done: list[Event] = []
+    for start in range(0, len(sightings), BATCH):
+        batch = sightings[start : start + BATCH]
         shelf = SqlShelf(session, settings)
         shelf.prepare(batch)
         events = Book(shelf, settings).put(batch, at=at, actor=actor)
@@ -81,12 +93,7 @@ def put_sightings(
         if events:
             found = dict(sorted(Counter(str(event.kind) for event in events).items()))
             audit.note(session, "clusters.put", f"events {events[0].number}-{events[-1].number}", found)
-        return events
-
-    done: list[Event] = []
-    for start in range(0, len(sightings), BATCH):
-        batch = sightings[start : start + BATCH]
-        done += store.write(lambda session, batch=batch: put(session, batch), actor)  # type: ignore[misc]
+        done += events
     return done
 
 

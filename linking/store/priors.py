@@ -6,7 +6,7 @@ Only what was read counts as a sighting, never a link: a link that earlier sight
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Select, and_, select
@@ -27,18 +27,17 @@ def load_memory(
     contacts: Collection[Contact],
     payloads: Collection[str],
     settings: PriorSettings,
-    without: Collection[str] = (),
+    without: Container[str] = (),
 ) -> Memory:
     """What the latest analyses show of these contacts and codes; the photos ``without`` (SHA-256) are left out.
 
     A run leaves its own photos out, so that its results do not depend on which of them were stored first.
     """
-    left_out = frozenset(without)
-    return Memory(_earlier(session, contacts, settings, left_out), _beside(session, payloads, settings, left_out), settings)
+    return Memory(_earlier(session, contacts, settings, without), _beside(session, payloads, settings, without), settings)
 
 
 def _earlier(
-    session: Session, contacts: Collection[Contact], settings: PriorSettings, without: frozenset[str]
+    session: Session, contacts: Collection[Contact], settings: PriorSettings, without: Container[str]
 ) -> dict[Contact, tuple[EarlierSighting, ...]]:
     by_kind: dict[IdentifierKind, set[str]] = defaultdict(set)
     for kind, value in contacts:
@@ -71,7 +70,7 @@ def _earlier(
 
 
 def _beside(
-    session: Session, payloads: Collection[str], settings: PriorSettings, without: frozenset[str]
+    session: Session, payloads: Collection[str], settings: PriorSettings, without: Container[str]
 ) -> dict[str, dict[Contact, frozenset[str]]]:
     found: dict[str, dict[Contact, set[str]]] = defaultdict(lambda: defaultdict(set))
     for part in _parts(sorted(set(payloads))):

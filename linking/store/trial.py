@@ -1,0 +1,84 @@
+"""A trial of a store's book: a copy in a file of its own, in which sightings are put to see where they would belong.
+
+``clusters.foresee`` does the same in memory. An archive of millions wants a file: the trial takes sightings batch by batch, each
+batch a transaction, and the store itself stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Table, insert, select, update
+from sqlalchemy.orm import Session
+
+from ..book import Book
+from ..sightings import ClusterSettings, Key, Sighting
+from .cluster_shelf import SqlShelf
+from .cluster_tables import (
+    BundleRow,
+    ClusterHeadRow,
+    ClusterRow,
+    ClusterRuleRow,
+    SightingBandRow,
+    SightingFeaturesRow,
+    SightingLookRow,
+    SightingRow,
+)
+from .database import Store
+
+_COPIED = 2000
+"""Rows copied at once."""
+_SHELF = 200
+"""Sightings put with one look at the tables."""
+_MOST_IN = 500
+"""Most values in one IN list."""
+
+
+def copy_book(store: Store, trial: Store) -> int:
+    """Copy the sightings, clusters and rules of a store into an empty one; gives the number of sightings. The log is left out.
+
+    A copy that is broken off leaves some of it: begin again with an empty one.
+    """
+    count = 0
+    with store.read() as session:
+        for made in (ClusterRow, BundleRow, SightingRow, SightingLookRow, SightingBandRow, SightingFeaturesRow, ClusterRuleRow):
+            table = made.__table__
+            assert isinstance(table, Table)
+            # A merged cluster leads to an older one, which has to be there first.
+            wanted = select(table).order_by(ClusterRow.number) if made is ClusterRow else select(table)
+            for part in session.execute(wanted.execution_options(yield_per=_COPIED)).partitions():
+                rows = [dict(row._mapping) for row in part]
+                count += len(rows) if made is SightingRow else 0
+                with trial.begin() as writing:
+                    writing.execute(insert(table), rows)
+        head = session.execute(select(ClusterHeadRow)).scalar_one()
+        numbers = {name: getattr(head, name) for name in ("sighting", "bundle", "cluster", "event")}
+    with trial.begin() as writing:
+        writing.execute(update(ClusterHeadRow).values(**numbers))
+    return count
+
+
+def put_on_trial(session: Session, sightings: Sequence[Sighting], settings: ClusterSettings) -> None:
+    """Put sightings in the book of a trial; nobody's queue and no audit log is concerned."""
+    for start in range(0, len(sightings), _SHELF):
+        part = sightings[start : start + _SHELF]
+        shelf = SqlShelf(session, settings)
+        shelf.prepare(part)
+        Book(shelf, settings).put(part, at=datetime.now(UTC), actor="trial")
+        shelf.save()
+        session.flush()
+
+
+def members_of(session: Session, clusters: Collection[str]) -> dict[str, list[Key]]:
+    """The sightings of living clusters, by key; clusters without any are left out."""
+    found: dict[str, list[Key]] = defaultdict(list)
+    wanted: Any = select(BundleRow.cluster, SightingRow.photo, SightingRow.advert)
+    wanted = wanted.join(SightingRow, SightingRow.bundle == BundleRow.id)
+    names = sorted(clusters)
+    for start in range(0, len(names), _MOST_IN):
+        for cluster, photo, advert in session.execute(wanted.where(BundleRow.cluster.in_(names[start : start + _MOST_IN]))):
+            found[cluster].append((photo, advert))
+    return {cluster: sorted(keys) for cluster, keys in found.items()}
