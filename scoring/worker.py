@@ -20,6 +20,7 @@ from ..linking.pictures import picture_hash
 from . import annotate
 from .build import Engine, build_engine
 from .files import write_atomically
+from .heap import keep_heap
 from .inputs import read_failure
 from .places import Place
 from .records import Json, analysis_to_json
@@ -194,6 +195,7 @@ def work(connection: Connection, spec: WorkerSpec) -> None:
     """The main function of a worker process: ``Ready`` or ``Broken``, then a ``Scored`` for every ``Task`` until the end."""
     # Ctrl-C goes to the whole group of processes; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_heap()
     try:
         engine = build_engine(spec.settings, spec.device, spec.threads)
         # what the engine has loaded is bound with the rest

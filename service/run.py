@@ -9,9 +9,9 @@ from contextlib import ExitStack
 import uvicorn
 
 from ..linking.store import Store
+from ..scoring.heap import bound_heap
 from . import logs
 from .app import create_app
-from .heap import bound_heap
 from .jobs.supervisor import Supervisor
 from .settings import ServiceSettings, load_settings
 from .slow import protocol

@@ -22,9 +22,9 @@ from ...linking.store.jobs import Lease, RetryRule
 from ...linking.store.photos import PhotoFiles
 from ...linking.store.reports import ReportState
 from ...scoring.build import build_engine
+from ...scoring.heap import bound_heap
 from ...scoring.worker import limit_threads
 from .. import logs
-from ..heap import bound_heap
 from ..settings import ServiceSettings
 from .fetching import Postponed
 from .reading import LostLease, ReportReader, score_settings
