@@ -40,11 +40,11 @@ _STEP = 32.0
 class FeatureSettings:
     """How features are taken. Changing these makes features that were stored before incomparable."""
 
-    long_side_px: int = 640
+    long_side_px: int = 448
     """Longer side of the upright picture at most."""
-    short_side_px: int = 420
+    short_side_px: int = 294
     """Shorter side at most."""
-    most_enlarged: float = 1.5
+    most_enlarged: float = 1.05
     """Small adverts are enlarged by at most this."""
     margin_across: float = 0.6
     """Wall around the advert that is looked at, as a share of the advert's height,"""
@@ -68,7 +68,7 @@ class MatchSettings:
     """The nearest descriptor must differ in at most this share of the bits in which the second nearest differs."""
     most_bits: int = 80
     """Descriptors that differ in more of their 256 bits do not match."""
-    residual_px: float = 4.0
+    residual_px: float = 2.8
     """Matches that miss the homography by more pixels do not agree with it."""
     least_inliers: int = 10
     """Fewer agreeing features say nothing."""
@@ -78,6 +78,8 @@ class MatchSettings:
     """Share of these parts, of those with features, that must agree."""
     wall_inliers: int = 5
     """Agreeing features on the margin from which on the wall counts as the same."""
+    wall_chance: int = 1
+    """So many agreeing features on the margin may be chance, and tell nothing."""
     repainted: float = 0.4
     """Where the letters' features agree less than this share as often as the wall's, another text stands on the same wall."""
     copy_share: float = 0.3
@@ -90,8 +92,9 @@ class MatchSettings:
     per_log_inliers: float = -0.27
     per_coverage: float = 2.3
     per_log_wall: float = 1.72
-    """``same_advert_log_odds`` = bias + the weights times log(1 + inliers), coverage and log(1 + wall inliers). Agreeing letters
-    tell for the same advert as far as they cover it; still more of them, and none on the wall, tell for a stencil."""
+    """``same_advert_log_odds`` = bias + the weights times log(1 + inliers), coverage and log(1 + wall inliers beyond chance).
+    Agreeing letters tell for the same advert as far as they cover it; still more of them, and none on the wall, tell for a
+    stencil."""
     no_match: float = -3.0
     """``same_advert_log_odds`` where nothing agrees: another wall, or a photo too poor."""
     most_log_odds: float = 9.0
@@ -166,9 +169,10 @@ class Match:
     wall_share: float = 0.0
     wall_possible: int = 0
 
-    def measures(self) -> tuple[float, float, float]:
-        """What the log-odds are a weighted sum of, in the order of the weights in ``MatchSettings``."""
-        return float(np.log1p(self.inliers)), self.coverage, float(np.log1p(self.wall_inliers))
+    def measures(self, chance: int) -> tuple[float, float, float]:
+        """What the log-odds are a weighted sum of, in the order of the weights in ``MatchSettings``; ``chance`` is its
+        ``wall_chance``."""
+        return float(np.log1p(self.inliers)), self.coverage, float(np.log1p(max(0, self.wall_inliers - chance)))
 
 
 def upright_frame(quad: Quad, settings: FeatureSettings = EXTRACT) -> tuple[Quad, int, int, tuple[float, float, float, float]]:
@@ -366,5 +370,5 @@ def _coverage(a: AdvertFeatures, agreeing: NDArray[np.float32], seen: NDArray[np
 
 def _log_odds(found: Match, settings: MatchSettings) -> float:
     weights = (settings.per_log_inliers, settings.per_coverage, settings.per_log_wall)
-    total = settings.bias + float(np.dot(weights, found.measures()))
+    total = settings.bias + float(np.dot(weights, found.measures(settings.wall_chance)))
     return float(np.clip(total, -settings.most_log_odds, settings.most_log_odds))

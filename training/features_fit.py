@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..contract import Failure, Image, Quad, TagtraceError
 from ..datasets.truth import AdvertTruth, PhotoTruth, read_truth
 from ..inference.decode import decode
-from ..linking.features import AdvertFeatures, Match, MatchSettings, extract_features, match
+from ..linking.features import MATCH, AdvertFeatures, Match, MatchSettings, extract_features, match
 from ..models import geometry
 
 SORTS = ("copy", "same", "stencil", "sibling", "other")
@@ -145,9 +145,9 @@ def compare(described: Sequence[Described], settings: FitSettings = DEFAULT, how
     return out
 
 
-def _table(pairs: Sequence[Pair]) -> tuple[Array, NDArray[np.bool_], Array]:
+def _table(pairs: Sequence[Pair], chance: int = MATCH.wall_chance) -> tuple[Array, NDArray[np.bool_], Array]:
     """Measures with a leading 1, the classes, and weights that balance them."""
-    table = np.array([(1.0, *pair.match.measures()) for pair in pairs])
+    table = np.array([(1.0, *pair.match.measures(chance)) for pair in pairs])
     same = np.array([pair.same for pair in pairs])
     return table, same, np.where(same, 0.5 / max(1, same.sum()), 0.5 / max(1, (~same).sum()))
 
@@ -163,7 +163,8 @@ def fit(pairs: Sequence[Pair], settings: FitSettings = DEFAULT, base: MatchSetti
         raise TagtraceError(
             "too few pairs to fit: at least ten of the same and ten of different adverts must have features in common"
         )
-    table, same, _ = _table(agreeing)
+    base = base or MatchSettings()
+    table, same, _ = _table(agreeing, base.wall_chance)
     _, all_same, _ = _table(pairs)
     # Balanced over all pairs, not over those that agree: that so many of the same and so few others agree is evidence too.
     weight = np.where(same, 0.5 / all_same.sum(), 0.5 / (~all_same).sum()) * len(agreeing)
@@ -181,7 +182,7 @@ def fit(pairs: Sequence[Pair], settings: FitSettings = DEFAULT, base: MatchSetti
     none = float(np.log(lost[0] / totals[0]) - np.log(lost[1] / totals[1]))
     values = [round(float(value), 3) for value in beta]
     return replace(
-        base or MatchSettings(),
+        base,
         bias=values[0],
         per_log_inliers=values[1],
         per_coverage=values[2],
