@@ -163,8 +163,9 @@ def _symbols(probs: NDArray[np.float64], settings: DecodeSettings) -> list[list[
     found: list[list[tuple[int, float]]] = [[] for _ in probs]
     worth = probs >= settings.min_symbol
     worth[:, BLANK] = False
-    for step, column in np.argwhere(worth).tolist():
-        found[step].append((column, float(probs[step, column])))
+    steps, columns = np.nonzero(worth)
+    for step, column, probability in zip(steps.tolist(), columns.tolist(), probs[steps, columns].tolist(), strict=True):
+        found[step].append((column, probability))
     return [sorted(tried, key=lambda symbol: -symbol[1])[: settings.max_symbols] for tried in found]
 
 
