@@ -145,6 +145,7 @@ class Putting:
 
         Gives the sightings that have picture features.
         """
+        from ..linking.store.analyses import put_analyses
         from ..linking.store.clusters import put_in
 
         sightings = [
@@ -154,19 +155,18 @@ class Putting:
         ]
 
         def put(session: Session) -> None:
-            for result in results:
-                self._put_analysis(session, result)
+            put_analyses(session, [self._said(result) for result in results], self.settings)
             put_in(session, sightings, at=self.at, actor=self.actor, settings=self.clusters)
 
         self.store.write(put, self.actor)
         return [sighting.key for sighting in sightings if sighting.features is not None]
 
-    def _put_analysis(self, session: Session, result: PhotoResult) -> None:
-        from ..linking.store.analyses import PhotoFacts, put_analysis
+    def _said(self, result: PhotoResult) -> tuple[Analysis, list[tuple[Link, ...]], Any]:
+        from ..linking.store.analyses import PhotoFacts
 
         held = self.photos.get(result.analysis.sha256, KeptPhoto("", None))
         facts = PhotoFacts(held.place, held.size, result.picture_hash)
-        put_analysis(session, result.analysis, [found.links for found in result.adverts], self.settings, facts)
+        return result.analysis, [found.links for found in result.adverts], facts
 
 
 def _named(result: PhotoResult, index: int, names: Mapping[Key, str]) -> AdvertResult:

@@ -5,25 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from ...contract import SCHEMA_VERSION, Advert, Analysis, Flag, Identifier, Line, Link, Outcome
-from ...models.logprobs import pack
+from ...contract import SCHEMA_VERSION, Advert, Analysis, Link
+from .analysis_rows import NewAnalysis, add_analyses, add_links, flat, identifier_values, identifiers_of, register_read
 from .audit import note
 from .loading import load_analysis
 from .queue_rows import touch
-from .resources import register
 from .rulings import pinned, restore_analysis, settle_photo
-from .tables import AdvertRow, AnalysisRow, CodeRow, IdentifierRow, LinkRow, PhotoRow, ReadingRow, ShopRow
-from .upserts import insert_missing
+from .tables import AdvertRow, AnalysisRow, DecisionRow, IdentifierRow, LinkRow, PhotoRow
+from .upserts import insert_missing, insert_new
 
-_UNREGISTERED = frozenset({Flag.PROTECTED, Flag.UNSURE, Flag.OBSOLETE})
-"""Identifiers with one of these flags do not become resources."""
+_IDENTIFIER = ("advert_id", "number", "kind", "value", "raw", "confidence", "alternatives", "flags", "lines", "codes")
 _BATCH = 200
 
 
@@ -82,7 +80,7 @@ def put_analysis(
         session.flush()
         held = None
     new = held is None
-    row = held if held is not None else _add(session, photo, maker, analysis, settings)
+    row = held if held is not None else _added(session, NewAnalysis(photo, maker, analysis), settings)
     # The links are those of what the machine read; what people said of it comes over it again below.
     restore_analysis(session, row.id)
     _make_latest(session, row)
@@ -92,26 +90,55 @@ def put_analysis(
         put_links(session, row.id, analysis.adverts, links)
     settle_photo(session, analysis.sha256)
     if new:
-        found = {"adverts": len(analysis.adverts), "failure": row.failure_code, "made_by": maker}
-        note(session, "analysis.put", f"photo {analysis.sha256}", found)
+        _note(session, analysis, maker)
     return Put(row.id, new)
+
+
+def _added(session: Session, new: NewAnalysis, settings: Mapping[str, Any]) -> AnalysisRow:
+    session.flush()
+    (number,) = add_analyses(session, [new], settings)
+    return session.get_one(AnalysisRow, number)
+
+
+def put_analyses(
+    session: Session,
+    photos: Sequence[tuple[Analysis, Sequence[Sequence[Link]], PhotoFacts]],
+    settings: Mapping[str, Any],
+) -> None:
+    """``put_analysis`` for many photos, each once, with the links of its adverts; those that are new to the store go in together."""
+    ordered = sorted(photos, key=lambda item: item[0].sha256)
+    fresh = _fresh_photos(session, {analysis.sha256: _known(analysis, facts) for analysis, _, facts in ordered})
+    makers: dict[Any, str] = {}
+    together = [item for item in ordered if item[0].sha256 in fresh]
+    new = []
+    for analysis, _, _ in together:
+        # Working this out takes as long as all the rest: it says the same of all photos by the same models.
+        maker = makers.get(analysis.models) or makers.setdefault(analysis.models, made_by(analysis, settings))
+        new.append(NewAnalysis(fresh[analysis.sha256], maker, analysis, latest=True))
+    numbers = add_analyses(session, new, settings)
+    read = [item for analysis, _, _ in together for item in flat(analysis.adverts)]
+    found = [link for _, links, _ in together for group in links for link in group]
+    add_links(session, identifiers_of(session, numbers), found, register_read(session, read, found))
+    touch(session, photos=fresh)
+    for item in new:
+        _note(session, item.analysis, item.maker)
+    for analysis, links, facts in ordered:
+        if analysis.sha256 not in fresh:
+            put_analysis(session, analysis, links, settings, facts)
+
+
+def _fresh_photos(session: Session, known: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Add the photos that the store does not have and give their numbers; those that people have spoken of are left out."""
+    spoken = select(DecisionRow.photo_sha256).where(DecisionRow.photo_sha256.in_(known))
+    left_out = set(session.scalars(spoken))
+    rows = [{"sha256": sha256, **said} for sha256, said in known.items() if sha256 not in left_out]
+    return {sha256: number for sha256, number in insert_new(session, PhotoRow, rows, PhotoRow.sha256, PhotoRow.id)}  # noqa: C416
 
 
 def _photo(session: Session, analysis: Analysis, facts: PhotoFacts) -> int:
     """The number of the photo, locked; what was unknown of it is filled in, what is known stays."""
-    known: dict[str, Any] = {
-        "name": analysis.name,
-        "place": facts.place,
-        "size": facts.size,
-        "width": analysis.width,
-        "height": analysis.height,
-        "picture_hash": None if facts.picture_hash is None else f"{facts.picture_hash:016x}",
-        "taken_at": analysis.taken_at,
-        "lat": analysis.lat,
-        "lon": analysis.lon,
-        "report_id": analysis.report_id,
-    }
-    insert_missing(session, PhotoRow, [{"sha256": analysis.sha256, "received_at": datetime.now(UTC), **known}])
+    known = _known(analysis, facts)
+    insert_missing(session, PhotoRow, [{"sha256": analysis.sha256, **known}])
     locked = select(PhotoRow).where(PhotoRow.sha256 == analysis.sha256).with_for_update()
     row = session.scalars(locked.execution_options(populate_existing=True)).one()
     # A place has two numbers: they are taken together or not at all.
@@ -122,51 +149,27 @@ def _photo(session: Session, analysis: Analysis, facts: PhotoFacts) -> int:
     return row.id
 
 
-def _add(session: Session, photo: int, maker: str, analysis: Analysis, settings: dict[str, Any]) -> AnalysisRow:
-    failure = analysis.failure
-    row = AnalysisRow(
-        photo_id=photo,
-        made_by=maker,
-        models=[asdict(model) for model in analysis.models],
-        settings=settings,
-        schema_version=SCHEMA_VERSION,
-        failure_code=None if failure is None else failure.code.value,
-        failure_message=None if failure is None else failure.message,
-        seconds=analysis.seconds,
-        stages=dict(analysis.stages),
-        at=datetime.now(UTC),
-    )
-    session.add(row)
-    session.flush()
-    adverts = [AdvertRow(analysis_id=row.id, number=i, quad=_quad(a.quad)) for i, a in enumerate(analysis.adverts)]
-    session.add_all(adverts)
-    session.flush()
-    for made, advert in zip(adverts, analysis.adverts, strict=True):
-        session.add_all(_reading(made.id, i, line) for i, line in enumerate(advert.lines))
-        session.add_all(
-            CodeRow(advert_id=made.id, number=i, quad=_quad(code.quad), payload=code.payload, format=code.format)
-            for i, code in enumerate(advert.codes)
-        )
-        session.add_all(_identifier(made.id, i, item) for i, item in enumerate(advert.identifiers))
-    session.flush()
-    return row
+def _known(analysis: Analysis, facts: PhotoFacts) -> dict[str, Any]:
+    """The columns of a photo."""
+    return {
+        "name": analysis.name,
+        "place": facts.place,
+        "size": facts.size,
+        "width": analysis.width,
+        "height": analysis.height,
+        "picture_hash": None if facts.picture_hash is None else f"{facts.picture_hash:016x}",
+        "taken_at": analysis.taken_at,
+        "lat": analysis.lat,
+        "lon": analysis.lon,
+        "report_id": analysis.report_id,
+        "received_at": datetime.now(UTC),
+    }
 
 
-def _reading(advert: int, number: int, line: Line) -> ReadingRow:
-    reading = line.reading
-    return ReadingRow(
-        advert_id=advert,
-        number=number,
-        quad=_quad(line.quad),
-        line_confidence=float(line.confidence),
-        text=reading.text,
-        confidence=float(reading.confidence),
-        flipped=bool(reading.flipped),
-        alphabet=reading.alphabet,
-        log_probs=None if reading.log_probs is None else pack(reading.log_probs),
-        hypotheses=[[h.text, max(float(h.log_prob), _LEAST_LOG)] for h in reading.hypotheses],
-        chars=[[c.text, float(c.confidence), [[t, float(p)] for t, p in c.alternatives]] for c in reading.chars],
-    )
+def _note(session: Session, analysis: Analysis, maker: str) -> None:
+    failure = None if analysis.failure is None else analysis.failure.code.value
+    found = {"adverts": len(analysis.adverts), "failure": failure, "made_by": maker}
+    note(session, "analysis.put", f"photo {analysis.sha256}", found)
 
 
 def _read_again(session: Session, analysis_id: int, adverts: Sequence[Advert]) -> None:
@@ -176,42 +179,15 @@ def _read_again(session: Session, analysis_id: int, adverts: Sequence[Advert]) -
     for number, advert in enumerate(adverts[: len(numbers)]):
         held = select(IdentifierRow).where(IdentifierRow.advert_id == numbers[number]).order_by(IdentifierRow.number)
         before = list(session.scalars(held))
-        now = [_identifier(numbers[number], place, item) for place, item in enumerate(advert.identifiers)]
-        if [_said(row) for row in before] == [_said(row) for row in now]:
+        now = [identifier_values(numbers[number], place, item) for place, item in enumerate(advert.identifiers)]
+        if [{name: getattr(row, name) for name in _IDENTIFIER} for row in before] == now:
             continue
         session.execute(delete(LinkRow).where(LinkRow.identifier_id.in_([row.id for row in before])))
         for row in before:
             session.delete(row)
         session.flush()
-        session.add_all(now)
+        session.add_all(IdentifierRow(**values) for values in now)
         session.flush()
-
-
-def _said(row: IdentifierRow) -> tuple[Any, ...]:
-    return row.kind, row.value, row.raw, row.confidence, row.alternatives, row.flags, row.lines, row.codes
-
-
-_LEAST_LOG = -1e6
-"""Stands for minus infinity, which JSON has no word for."""
-
-
-def _identifier(advert: int, number: int, item: Identifier) -> IdentifierRow:
-    return IdentifierRow(
-        advert_id=advert,
-        number=number,
-        kind=item.kind.value,
-        value=item.value,
-        raw=item.raw,
-        confidence=float(item.confidence),
-        alternatives=[[value, float(share)] for value, share in item.alternatives],
-        flags=[flag.value for flag in item.flags],
-        lines=list(item.lines),
-        codes=list(item.codes),
-    )
-
-
-def _quad(quad: Any) -> list[list[float]]:
-    return [[float(x), float(y)] for x, y in quad]
 
 
 def _make_latest(session: Session, row: AnalysisRow) -> None:
@@ -233,48 +209,18 @@ def put_links(session: Session, analysis_id: int, adverts: Sequence[Advert], lin
 
     ``adverts`` are those of the analysis; ``links`` has one list per advert with one link per identifier, or is empty.
     """
-    flat = [item for advert in adverts for item in advert.identifiers]
+    read = flat(adverts)
     found = [link for group in links for link in group]
     if links and ([len(a.identifiers) for a in adverts] != [len(group) for group in links]):
-        raise ValueError(f"{len(found)} links for {len(flat)} identifiers: there is one per identifier, grouped by adverts")
+        raise ValueError(f"{len(found)} links for {len(read)} identifiers: there is one per identifier, grouped by adverts")
     if links:
         found = [link for group in pinned(session, analysis_id, adverts, links) for link in group]
-    named = {(link.resource.kind, link.resource.value) for link in found if link.resource is not None}
-    own = {
-        (item.kind, item.value)
-        for i, item in enumerate(flat)
-        if not _UNREGISTERED & set(item.flags) and not (found and found[i].outcome is Outcome.MISREAD)
-    }
-    numbers = register(session, named | own, "read off a wall")
+    numbers = register_read(session, read, found)
     if not links:
         return
-    shops = _living(session, {link.shop_id for link in found if link.shop_id is not None})
-    rows = select(IdentifierRow.id).join(AdvertRow, AdvertRow.id == IdentifierRow.advert_id)
-    ids = list(session.scalars(rows.where(AdvertRow.analysis_id == analysis_id).order_by(AdvertRow.number, IdentifierRow.number)))
+    ids = identifiers_of(session, [analysis_id])
     session.execute(delete(LinkRow).where(LinkRow.identifier_id.in_(ids)))
-    now = datetime.now(UTC)
-    for number, link in zip(ids, found, strict=True):
-        resource = link.resource
-        session.add(
-            LinkRow(
-                identifier_id=number,
-                resource_id=None if resource is None else numbers[resource.kind, resource.value],
-                shop_id=None if link.shop_id is None else shops.get(link.shop_id),
-                outcome=link.outcome.value,
-                probability=float(link.probability),
-                band=link.band.value,
-                reasons=list(link.reasons),
-                evidence=[[step.name, float(step.nats), step.text] for step in link.evidence],
-                at=now,
-            )
-        )
-    session.flush()
-
-
-def _living(session: Session, shop_ids: set[str]) -> dict[str, str]:
-    """The living shop behind each id; a shop that only a file knows is not among them. They stay as they are meanwhile."""
-    rows = select(ShopRow.id, ShopRow.redirect).where(ShopRow.id.in_(shop_ids)).order_by(ShopRow.id).with_for_update(read=True)
-    return {row.id: row.redirect or row.id for row in session.execute(rows)}
+    add_links(session, ids, found, numbers)
 
 
 def relink(session: Session, analysis_id: int, adverts: Sequence[Advert], links: Sequence[Sequence[Link]]) -> bool:

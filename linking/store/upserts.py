@@ -22,6 +22,16 @@ def insert_missing(session: Session, table: type[DeclarativeBase], rows: Sequenc
         session.execute(sqlite.insert(table).on_conflict_do_nothing(), list(rows))
 
 
+def insert_new(
+    session: Session, table: type[DeclarativeBase], rows: Sequence[Mapping[str, Any]], *returning: InstrumentedAttribute[Any]
+) -> Sequence[Any]:
+    """``insert_missing`` that gives columns of those rows that were inserted, in any order."""
+    if not rows:
+        return []
+    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return session.execute(dialect.insert(table).on_conflict_do_nothing().returning(*returning), list(rows)).all()
+
+
 def insert_many(session: Session, table: Table, added: Sequence[Mapping[str, Any]]) -> None:
     """Insert many rows that name the same columns, in PostgreSQL with COPY. Defaults of SQLAlchemy are not filled in."""
     if not added:
