@@ -383,11 +383,16 @@ class Recogniser(Protocol):
     @property
     def info(self) -> ModelInfo: ...
 
-    def read(self, crops: Sequence[Image], upright: bool = False) -> list[Reading]:
+    def read(self, crops: Sequence[Image], upright: bool = False, quick: bool = False) -> list[Reading]:
         """One reading per crop, in order; a crop that holds nothing readable gives an empty text with confidence 0.
 
-        ``upright``: the text is known to be the right way up, so that no crop is tried the other way.
+        ``upright``: the text is known to be the right way up, so that no crop is tried the other way. ``quick``: the likeliest
+        characters will do, ``complete`` may be asked for the rest.
         """
+        ...
+
+    def complete(self, reading: Reading) -> Reading:
+        """What ``read`` gives where it does not have to be quick, from what it gave quickly."""
         ...
 
 

@@ -98,14 +98,16 @@ class TagtraceReader:
         """Read each place; make lines longer that go on beyond it, and look again, in another crop, at those in doubt."""
         settings = self._settings
         crops = [self._cut(image, quad, settings.margin_along, settings.margin_across) for image, quad in places]
-        read = [(quad, reading) for (_, quad), reading in zip(places, self._recogniser.read(crops) if crops else [], strict=True)]
+        first = self._recogniser.read(crops, quick=True) if crops else []
+        read = [(quad, reading) for (_, quad), reading in zip(places, first, strict=True)]
         growing: Iterable[int] = range(len(read))
         for _ in range(settings.stretches):
             growing = self._stretch([image for image, _ in places], read, growing)
+        read = [(quad, self._recogniser.complete(reading)) for quad, reading in read]
         doubtful = [n for n, (_, reading) in enumerate(read) if reading.text and reading.confidence < settings.second_below]
         again = [(places[n][0], *read[n]) for n in doubtful]
         for n, second in zip(doubtful, self._again(again, settings.second_along, settings.second_across), strict=True):
-            read[n] = (read[n][0], together([read[n][1], second]))
+            read[n] = (read[n][0], together([read[n][1], self._recogniser.complete(second)]))
         return read
 
     def _stretch(self, images: Sequence[Image], read: list[tuple[Quad, Reading]], lines: Iterable[int]) -> list[int]:
@@ -152,12 +154,12 @@ class TagtraceReader:
         return geometry.lengthen(quad, -min(max(start, 0.0), grown[0]), -min(max(end, 0.0), grown[1]))
 
     def _again(self, places: Sequence[tuple[Image, Quad, Reading]], along: float, across: float) -> list[Reading]:
-        """Read places whose lines were read before: which way up they are is known from that."""
+        """Quick readings of places whose lines were read before: which way up they are is known from that."""
         crops = [
             self._cut(image, geometry.turn(quad, 180) if before.flipped else quad, along, across)
             for image, quad, before in places
         ]
-        readings = self._recogniser.read(crops, upright=True) if crops else []
+        readings = self._recogniser.read(crops, upright=True, quick=True) if crops else []
         return [replace(reading, flipped=before.flipped) for reading, (_, _, before) in zip(readings, places, strict=True)]
 
     def _cut(self, image: Image, quad: Quad, along: float, across: float) -> Image:

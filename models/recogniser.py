@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +66,11 @@ class OnnxRecogniser:
         """What runs the network."""
         return self._network.runtime
 
-    def read(self, crops: Sequence[Image], upright: bool = False) -> list[Reading]:
+    def read(self, crops: Sequence[Image], upright: bool = False, quick: bool = False) -> list[Reading]:
         """One reading per crop (``uint8`` RGB, the text along the width, either way up unless ``upright``), in order.
 
-        A crop in which nothing is read gives an empty text with confidence 0.
+        A crop in which nothing is read gives an empty text with confidence 0. ``quick`` leaves the search for other texts to
+        ``complete``, and has no hypotheses.
         """
         pictures = [prepare(crop, self.crop) if min(crop.shape[:2]) >= MIN_SIDE_PX else None for crop in crops]
         straight = self._run(pictures)
@@ -79,7 +80,19 @@ class OnnxRecogniser:
         # grey values and contrast of a crop are the same either way up, so the prepared picture can be turned
         again = [picture if doubt else None for picture, doubt in zip(pictures, doubtful, strict=True)]
         turned = self._run([None if picture is None else picture[::-1, ::-1] for picture in again])
-        return [self._choose(*found) for found in zip(straight, firsts, turned, strict=True)]
+        readings = [self._choose(*found) for found in zip(straight, firsts, turned, strict=True)]
+        return readings if quick else [self.complete(reading) for reading in readings]
+
+    def complete(self, reading: Reading) -> Reading:
+        """A quick reading with its hypotheses; the best of them can be another text."""
+        table, chars = reading.log_probs, reading.chars
+        if table is None:
+            return reading
+        hypotheses = beam_search(table, self.alphabet, self.settings.decode)
+        text = hypotheses[0].text
+        if text != reading.text:
+            chars = align(table, text, self.alphabet, self.settings.decode)
+        return replace(reading, text=text, confidence=confidence_of(chars), hypotheses=hypotheses, chars=chars)
 
     def _run(self, pictures: Sequence[NDArray[np.float32] | None]) -> list[LogProbs | None]:
         """Log-probabilities (steps, 1 + characters) of each prepared picture; None stays None."""
@@ -111,11 +124,8 @@ class OnnxRecogniser:
         return sum(char.confidence - self.settings.even for char in chars)
 
     def _reading(self, table: LogProbs, chars: tuple[Char, ...], flipped: bool) -> Reading:
-        hypotheses = beam_search(table, self.alphabet, self.settings.decode)
-        text = hypotheses[0].text
-        if text != "".join(char.text for char in chars):
-            chars = align(table, text, self.alphabet, self.settings.decode)
-        return Reading(text, confidence_of(chars), hypotheses, chars, table, self.alphabet, flipped)
+        text = "".join(char.text for char in chars)
+        return Reading(text, confidence_of(chars), (), chars, table, self.alphabet, flipped)
 
 
 def confidence_of(chars: Sequence[Char]) -> float:

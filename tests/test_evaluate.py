@@ -296,8 +296,11 @@ class ByColour:
 
     info = ModelInfo("recogniser", "by-colour", "0" * 64)
 
-    def read(self, crops: Sequence[Image], upright: bool = False) -> list[Reading]:
+    def read(self, crops: Sequence[Image], upright: bool = False, quick: bool = False) -> list[Reading]:
         return [Reading("@snow_qala" if crop[:, :, 0].mean() > 100 else "@fog_kz7", 0.9) for crop in crops]
+
+    def complete(self, reading: Reading) -> Reading:
+        return reading
 
 
 class Upright:

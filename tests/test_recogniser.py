@@ -142,6 +142,15 @@ class TestReading:
             assert alone.log_probs is not None and reading.log_probs is not None
             np.testing.assert_allclose(alone.log_probs, reading.log_probs, atol=1e-3)
 
+    def test_a_quick_reading_is_completed_to_the_whole_one(self, exported: Path) -> None:
+        reader = OnnxRecogniser(exported / "recogniser.onnx", ReadSettings(threads=1))
+        crops = [line(t) for t in TEXTS] + [np.zeros((1, 1, 3), np.uint8)]
+        for whole, quick in zip(reader.read(crops), reader.read(crops, quick=True), strict=True):
+            done = reader.complete(quick)
+            assert not quick.hypotheses and "".join(c.text for c in quick.chars) == quick.text
+            assert (done.text, done.confidence, done.chars) == (whole.text, whole.confidence, whole.chars)
+            assert [(h.text, h.log_prob) for h in done.hypotheses] == [(h.text, h.log_prob) for h in whole.hypotheses]
+
 
 @pytest.mark.train
 class TestTraining:
