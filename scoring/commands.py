@@ -82,44 +82,49 @@ def score(
     Exit codes: 0 all done, 1 done but some photos failed, 2 wrong use, 3 nothing scored or written, 4 a model is missing,
     130 interrupted (what was finished is kept: go on with --resume).
     """
-    from rich.console import Console
-
-    from .build import OWN_READER, runtime_named
-    from .places import place_of
-    from .progress import progress_view
-    from .run import Interrupted, ScoreRequest, score_photos
-    from .settings import ScoreSettings
-    from .storing import StoringSettings
-
     if not photos and manifest is None:
         raise TagtraceError("nothing to score: name photos, folders, or a manifest with --manifest")
-    if (detector or recogniser) and reader != OWN_READER:
-        raise TagtraceError(f"--detector and --recogniser are for the reader {OWN_READER}; {reader} brings its own models")
-    settings = ScoreSettings(reader=reader, detector=detector, recogniser=recogniser, runtime=runtime_named(runtime))
-    request = ScoreRequest(
-        photos=tuple(map(place_of, photos or ())),
-        out=out,
-        manifest=None if manifest is None else place_of(manifest),
-        shops=shops,
-        store=store,
-        keep_photos=keep_photos,
-        storing=StoringSettings(batch),
-        formats=_formats(formats),
-        workers=workers,
-        device=device,
-        resume=resume,
-        settings=settings,
-        engine=engine,
-        address=address,
-    )
-    told = Console(stderr=True)
-    try:
-        summary = score_photos(request, progress_view(told, settings.run.plain_progress_s))
-    except Interrupted as stop:
-        told.print(f"{stop}; go on with --resume", markup=False, highlight=False, soft_wrap=True)
-        return ExitCode.INTERRUPTED
-    _tell(summary, told)
-    return summary.exit_code
+    from .early import started
+
+    # A worker's imports take as long as those that follow here.
+    with started(engine == "local") as early:
+        from rich.console import Console
+
+        from .build import OWN_READER, runtime_named
+        from .places import place_of
+        from .progress import progress_view
+        from .run import Interrupted, ScoreRequest, score_photos
+        from .settings import ScoreSettings
+        from .storing import StoringSettings
+
+        if (detector or recogniser) and reader != OWN_READER:
+            raise TagtraceError(f"--detector and --recogniser are for the reader {OWN_READER}; {reader} brings its own models")
+        settings = ScoreSettings(reader=reader, detector=detector, recogniser=recogniser, runtime=runtime_named(runtime))
+        request = ScoreRequest(
+            photos=tuple(map(place_of, photos or ())),
+            out=out,
+            manifest=None if manifest is None else place_of(manifest),
+            shops=shops,
+            store=store,
+            keep_photos=keep_photos,
+            storing=StoringSettings(batch),
+            formats=_formats(formats),
+            workers=workers,
+            device=device,
+            resume=resume,
+            settings=settings,
+            engine=engine,
+            early=early,
+            address=address,
+        )
+        told = Console(stderr=True)
+        try:
+            summary = score_photos(request, progress_view(told, settings.run.plain_progress_s))
+        except Interrupted as stop:
+            told.print(f"{stop}; go on with --resume", markup=False, highlight=False, soft_wrap=True)
+            return ExitCode.INTERRUPTED
+        _tell(summary, told)
+        return summary.exit_code
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ class LocalScoring:
         items = self._items
         workers = max(1, min(self._request.workers or available_cores(), len(items)))
         spec = spec_of(self._request, threads=max(1, available_cores() // workers))
-        with WorkerPool(spec, workers) as pool:
+        with WorkerPool(spec, workers, first=self._request.early) as pool:
             ready = pool.start()
             key = fingerprint(self._settings, ready.models, ready.settings)
             with Journal(self._folders.journal, key, keep=self._request.resume) as journal:

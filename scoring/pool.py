@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import signal
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from ..contract import BrokenInstallationError, ExitCode, Failure, FailureCode, TagtraceError
+from .early import Started, start
 from .files import OutputError
 from .records import analysis_to_json
-from .worker import Broken, Ready, Scored, Task, WorkerSpec, failed, work
+from .worker import Broken, Ready, Scored, Task, WorkerSpec, failed
 
 _END_WAIT_S = 5.0
 _LAST_BREATH_S = 0.5
@@ -36,13 +34,16 @@ class _Worker:
 class WorkerPool:
     """``count`` processes that score photos. Use it in a ``with`` block: leaving it ends the processes, however it is left."""
 
-    def __init__(self, spec: WorkerSpec, count: int, tries: int = 1) -> None:
-        """``tries``: so often a photo is given to a worker before the death of its workers makes it fail."""
+    def __init__(self, spec: WorkerSpec, count: int, tries: int = 1, first: Started | None = None) -> None:
+        """``tries``: so often a photo is given to a worker before the death of its workers makes it fail.
+
+        ``first`` is a process that was started before; it becomes the first worker.
+        """
         self._spec = spec
+        self._early = first
         self._tries = tries
         self._again: deque[Task] = deque()
         self._deaths: Counter[str] = Counter()
-        self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
         self._count = max(1, count)
         self._dead_starts = 0
@@ -54,11 +55,12 @@ class WorkerPool:
         self._end()
 
     def start(self) -> Ready:
-        """Start the first worker and wait until its models are loaded; the others start when there is work.
+        """Start the workers and wait until the models of the first are loaded.
 
         Raises what the worker could not do: ``BrokenInstallationError`` or another ``TagtraceError``.
         """
-        self._add()
+        while len(self._workers) < self._count:
+            self._add()
         worker = self._workers[0]
         while True:
             message = self._next_message(worker)
@@ -75,8 +77,6 @@ class WorkerPool:
         """Score all tasks; each comes back once, with its record, in the order in which they get done."""
         waiting = iter(tasks)
         todo = next(waiting, None)
-        while len(self._workers) < self._count and todo is not None:
-            self._add()
         while True:
             for worker in self._workers:
                 if worker.ready and worker.task is None and todo is not None:
@@ -125,13 +125,12 @@ class WorkerPool:
             yield task, Scored(analysis_to_json(failed(task, Failure(FailureCode.INTERNAL, message)), None))
 
     def _add(self) -> None:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=work, args=(theirs, self._spec), name="tagtrace-worker", daemon=True)
-        with _interrupts_ignored():
-            process.start()
-        # The worker's end is closed here, so that its death closes the pipe.
-        theirs.close()
-        self._workers.append(_Worker(process, ours, deadline=time.monotonic() + self._spec.settings.run.start_timeout_s))
+        started, self._early = self._early or start(), None
+        # One that is dead already shows when it should be ready.
+        with contextlib.suppress(OSError):
+            started.connection.send(self._spec)
+        deadline = time.monotonic() + self._spec.settings.run.start_timeout_s
+        self._workers.append(_Worker(started.process, started.connection, deadline=deadline))
 
     def _give(self, worker: _Worker, task: Task) -> None:
         worker.task = task
@@ -201,19 +200,6 @@ _ERRORS: dict[ExitCode, type[TagtraceError]] = {
 def error_of(broken: Broken) -> TagtraceError:
     """What a worker could not do, as an error to be raised."""
     return _ERRORS.get(broken.exit_code, TagtraceError)(broken.message)
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Processes started in here ignore Ctrl-C from their first moment: it is the parent that decides what it means."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _ending(code: int | None) -> str:

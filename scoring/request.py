@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from ..contract import ExitCode, Failure, TagtraceError
+from .early import Started
 from .inputs import Item
 from .places import Place
 from .records import Json
@@ -46,6 +47,8 @@ class ScoreRequest:
     """How results go into the store."""
     engine: str = LOCAL
     """One of ``ENGINES``."""
+    early: Started | None = None
+    """A worker process that was started before; for the engine ``local``."""
     address: str | None = None
     """A Ray cluster to connect to; None starts a Ray of this machine. For the engine ``ray``."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -192,9 +191,7 @@ def failed(task: Task, failure: Failure) -> Analysis:
 
 
 def work(connection: Connection, spec: WorkerSpec) -> None:
-    """The main function of a worker process: ``Ready`` or ``Broken``, then a ``Scored`` for every ``Task`` until the end."""
-    # Ctrl-C goes to the whole group of processes; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """The work of a worker process: ``Ready`` or ``Broken``, then a ``Scored`` for every ``Task`` until the end."""
     keep_heap()
     try:
         engine = build_engine(spec.settings, spec.device, spec.threads)
