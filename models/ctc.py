@@ -200,8 +200,11 @@ def _labels(encoded: list[list[int]]) -> tuple[NDArray[np.intp], NDArray[np.intp
     return labels, lengths
 
 
-_UNDERFLOW = 1e-280
-"""Scaled probabilities below have lost digits, or are about to: they are worked out again as logarithms."""
+_SCALED_EVERY = 4
+"""Steps after which probabilities are scaled."""
+_LEAST_PEAK, _UNDERFLOW = 1e-100, 1e-150
+"""Where the largest probability falls below the first between two scalings, or that of a text below the second, digits may have
+been lost: it is worked out again as a logarithm."""
 
 
 def _prefixes(encoded: list[list[int]]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
@@ -228,27 +231,33 @@ def _forward_scaled(table: NDArray[np.float64], encoded: list[list[int]]) -> NDA
     """The forward algorithm on probabilities, over the tree of prefixes: what texts have in common is worked out once.
 
     Per prefix there are two states: paths that end in its last character, and those that end in a blank after it. All are
-    scaled by the largest at every step. Texts that underflow get ``-inf``.
+    scaled by the largest every few steps. Texts that underflow get ``-inf``.
     """
     parents, columns, ends = _prefixes(encoded)
     # a character may follow another without a blank between them, unless it is the same one
     follows = (columns != columns[parents]).astype(np.float64)
-    probs = np.exp(table)
-    in_char, in_blank = np.zeros(len(parents)), np.zeros(len(parents))
+    # nothing ends in the last character of the empty text: it follows a prefix beyond the last, which no path reaches
+    parents[0] = size = len(parents)
+    blanks = np.exp(table[:, BLANK]).tolist()
+    emitted = np.zeros((len(table), size + 1))
+    np.exp(table[:, columns], out=emitted[:, :size])
+    in_char, in_blank, before, direct = np.zeros(size + 1), np.zeros(size + 1), np.zeros(size + 1), np.empty(size)
     in_blank[0] = 1.0
     total = 0.0
-    for row in probs:
-        before = in_blank[parents] + in_char[parents] * follows
-        before[0] = 0.0  # nothing ends in the last character of the empty text
-        whole = in_blank + in_char
-        in_char = (in_char + before) * row[columns]
-        in_blank = whole * row[BLANK]
-        peak = max(float(in_char.max()), float(in_blank.max()))
-        if peak <= 0.0:
-            return np.full(len(ends), -np.inf)
-        in_char /= peak
-        in_blank /= peak
-        total += np.log(peak)
+    for step, (row, blank) in enumerate(zip(emitted, blanks, strict=True), 1):
+        np.multiply(in_char.take(parents, out=direct), follows, out=direct)
+        np.add(in_blank.take(parents), direct, out=before[:size])
+        in_blank += in_char
+        in_blank *= blank
+        in_char += before
+        in_char *= row
+        if step % _SCALED_EVERY == 0 or step == len(table):
+            peak = max(float(in_char.max()), float(in_blank.max()))
+            if peak < _LEAST_PEAK:
+                return np.full(len(ends), -np.inf)
+            in_char /= peak
+            in_blank /= peak
+            total += np.log(peak)
     ending = in_char[ends] + in_blank[ends]
     with np.errstate(divide="ignore"):
         return np.asarray(np.where(ending > _UNDERFLOW, total + np.log(ending), -np.inf))

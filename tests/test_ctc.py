@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagtrace.contract import TagtraceError
+from tagtrace.models import ctc
 from tagtrace.models.ctc import DecodeSettings, align, beam_search, best_path, log_likelihood, log_softmax
 
 ALPHABET = "abc"
@@ -38,6 +39,18 @@ def test_likelihood_equals_enumeration(seed: int, steps: int, sharpness: float) 
         np.exp(log_likelihood(log_probs, texts, ALPHABET)), [truth[t] for t in texts], rtol=1e-4, atol=1e-9
     )
     assert sum(truth.values()) == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("sharpness", [10.0, 40.0])
+def test_likelihood_is_exact_where_probabilities_are_far_apart(sharpness: float) -> None:
+    alphabet = "".join(map(chr, range(97, 197)))
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        log_probs = matrix(seed, int(rng.integers(40, 100)), len(alphabet), sharpness)
+        texts = ["".join(rng.choice(list(alphabet), rng.integers(1, 20))) for _ in range(12)]
+        columns = [[alphabet.index(char) + 1 for char in text] for text in texts]
+        exact = ctc._forward_log(log_probs.astype(np.float64), columns)
+        np.testing.assert_allclose(log_likelihood(log_probs, texts, alphabet), exact, rtol=1e-9)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 5), st.floats(0.3, 4.0))
