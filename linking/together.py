@@ -11,8 +11,9 @@ kept, each with the evidence of its own photos only, and the line is reported as
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -29,6 +30,7 @@ from .readings import TogetherSettings, disagree, read_together
 
 Map = NDArray[np.float64]
 """A 3x3 homography that maps the pixels of one photo to a frame that photos share."""
+_Likeness: TypeAlias = Callable[[Reading, Reading], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +114,10 @@ def read_photos(
     used = [i for i in order if given[i] > 0] or order[:1]
     if not any(adverts[i].lines or adverts[i].codes for i in used):
         return ClusterReading(adverts[used[0]], used[0], (), tuple(i for i in range(len(adverts)) if i != used[0]))
-    used = _agreeing(adverts, used[: settings.most_photos], settings)
+    like = _remembered(settings)
+    used = _agreeing(adverts, used[: settings.most_photos], like, settings)
     left_out = tuple(i for i in range(len(adverts)) if i not in used)
-    slots, codes = _slots(adverts, used, maps or [None] * len(adverts), settings)
+    slots, codes = _slots(adverts, used, maps or [None] * len(adverts), like, settings)
     found = _read(used[0], slots, codes, given, left_out, settings)
     return replace(found, advert=replace(found.advert, identifiers=_with_clear(found, adverts, used, settings)))
 
@@ -174,6 +177,19 @@ def likeness(a: Reading, b: Reading, settings: ClusterReadSettings) -> float:
     return max(by_letters, 1.0 - float(np.mean(costs)) / settings.char_nats)
 
 
+def _remembered(settings: ClusterReadSettings) -> _Likeness:
+    """``likeness`` of readings that outlive the function; it is symmetric, and worked out once per pair."""
+    known: dict[tuple[int, int], float] = {}
+
+    def of(a: Reading, b: Reading) -> float:
+        key = (min(id(a), id(b)), max(id(a), id(b)))
+        if key not in known:
+            known[key] = likeness(a, b, settings)
+        return known[key]
+
+    return of
+
+
 def _cost(reading: Reading, text: str, settings: ClusterReadSettings) -> float:
     """Nats per character by which ``text`` explains the picture worse than what was read, at most ``char_nats``."""
     if reading.log_probs is None:
@@ -183,10 +199,10 @@ def _cost(reading: Reading, text: str, settings: ClusterReadSettings) -> float:
     return float(min(max(lost, 0.0), settings.char_nats)) if np.isfinite(lost) else settings.char_nats
 
 
-def _pairs(a: Sequence[Reading], b: Sequence[Reading], settings: ClusterReadSettings) -> list[tuple[int, int]]:
+def _pairs(a: Sequence[Reading], b: Sequence[Reading], like: _Likeness, least: float) -> list[tuple[int, int]]:
     """Which lines of two adverts say the same: one to one, the most alike first."""
-    found = [(likeness(x, y, settings), i, j) for i, x in enumerate(a) for j, y in enumerate(b)]
-    return _one_to_one([item for item in found if item[0] >= settings.alike])
+    found = [(like(x, y), i, j) for i, x in enumerate(a) for j, y in enumerate(b)]
+    return _one_to_one([item for item in found if item[0] >= least])
 
 
 def _one_to_one(found: list[tuple[float, int, int]]) -> list[tuple[int, int]]:
@@ -201,14 +217,14 @@ def _one_to_one(found: list[tuple[float, int, int]]) -> list[tuple[int, int]]:
     return pairs
 
 
-def _agreeing(adverts: Sequence[Advert], used: Sequence[int], settings: ClusterReadSettings) -> list[int]:
+def _agreeing(adverts: Sequence[Advert], used: Sequence[int], like: _Likeness, settings: ClusterReadSettings) -> list[int]:
     """The photos without those that share nothing with others that agree, in the given order."""
     readings = {i: [line.reading for line in adverts[i].lines] for i in used}
     payloads = {i: {code.payload for code in adverts[i].codes} for i in used}
     group = {i: i for i in used}
     for n, i in enumerate(used):
         for j in used[n + 1 :]:
-            if group[i] != group[j] and (payloads[i] & payloads[j] or _pairs(readings[i], readings[j], settings)):
+            if group[i] != group[j] and (payloads[i] & payloads[j] or _pairs(readings[i], readings[j], like, settings.alike)):
                 old, new = group[j], group[i]
                 group = {k: new if g == old else g for k, g in group.items()}
     sizes = {i: sum(g == group[i] for g in group.values()) for i in used}
@@ -217,7 +233,11 @@ def _agreeing(adverts: Sequence[Advert], used: Sequence[int], settings: ClusterR
 
 
 def _slots(
-    adverts: Sequence[Advert], used: Sequence[int], maps: Sequence[Map | None], settings: ClusterReadSettings
+    adverts: Sequence[Advert],
+    used: Sequence[int],
+    maps: Sequence[Map | None],
+    like: _Likeness,
+    settings: ClusterReadSettings,
 ) -> tuple[list[_Slot], tuple[Code, ...]]:
     """The lines of the wall in reading order, each with its readings, and its codes, in the frame of the clearest photo."""
     reference = used[0]
@@ -230,7 +250,7 @@ def _slots(
                 (score, s, n)
                 for s, slot in enumerate(slots)
                 for n, line in enumerate(lines)
-                if (score := max(likeness(r, line.reading, settings) for _, _, r in slot.members)) >= settings.alike
+                if (score := max(like(r, line.reading) for _, _, r in slot.members)) >= settings.alike
             ]
         )
         fit = _between(maps[photo], maps[reference]) if photo != reference else np.eye(3)

@@ -202,7 +202,7 @@ def _labels(encoded: list[list[int]]) -> tuple[NDArray[np.intp], NDArray[np.intp
 
 _SCALED_EVERY = 4
 """Steps after which probabilities are scaled."""
-_LEAST_PEAK, _UNDERFLOW = 1e-100, 1e-150
+_LEAST_PEAK, _UNDERFLOW = 1e-40, 1e-260
 """Where the largest probability falls below the first between two scalings, or that of a text below the second, digits may have
 been lost: it is worked out again as a logarithm."""
 
