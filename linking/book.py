@@ -35,8 +35,10 @@ _EVERYWHERE = frozenset((Target.ONE, Target.FLOAT, Target.ALONE))
 class Book:
     """Clusters of sightings on a shelf. Not safe for two threads; a database's shelf lets one writer in at a time."""
 
-    def __init__(self, shelf: Shelf | None = None, settings: ClusterSettings | None = None) -> None:
+    def __init__(self, shelf: Shelf | None = None, settings: ClusterSettings | None = None, *, explained: bool = True) -> None:
+        """``explained`` says in the log why sightings belong together; a trial that nobody reads goes without."""
         self.shelf = shelf or Shelf()
+        self.explained = explained
         self.settings = settings or ClusterSettings()
 
     # --- questions ---
@@ -190,7 +192,7 @@ class Book:
             self._reform(components, [record], change)
         else:
             self._grow(record, neighbours, change)
-        if neighbours:
+        if neighbours and self.explained:
             change.words[record.bundle] = _words(item, neighbours[0], self.settings)
 
     def _torn(self, components: Iterable[int]) -> bool:

@@ -138,16 +138,17 @@ def link(
     store: Annotated[
         str, typer.Option("--store", envvar="TAGTRACE_STORE", help="The store: a path (SQLite) or a PostgreSQL URL.")
     ] = "tagtrace.db",
+    batch: Annotated[int, typer.Option(min=1, help="Photos that one transaction links.")] = 100,
 ) -> None:
     """Link everything in a store again: after new shops, or after a new calibration. No photo is read again.
 
     Example: tagtrace link --store city.db
     """
     from ..linking.store import Store
-    from .storing import link_again
+    from .storing import StoringSettings, link_again
 
     with Store.open(store) as opened:
-        done = link_again(opened)
+        done = link_again(opened, storing=StoringSettings(batch))
     links = ", ".join(f"{count} {outcome}" for outcome, count in done.outcomes.items())
     typer.echo(f"{done.photos} photos linked again, {done.changed} changed: {links}")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .. import __version__
 from .archive import Archive, ArchiveSettings, Placed
 from .files import explained
 from .inputs import Item
@@ -86,7 +87,13 @@ def place_in(store: Store, what: ToPlace, folder: Path, progress: ProgressView) 
 
 def _identity(what: ToPlace, store: str) -> str:
     """Changes with the archive, with where it goes, and with every setting that decides what becomes of it."""
-    parts = {"archive": what.identity, "store": store, "scored": dict(what.described), "settings": what.settings.to_json()}
+    parts = {
+        "version": __version__,
+        "archive": what.identity,
+        "store": store,
+        "scored": dict(what.described),
+        "settings": what.settings.to_json(),
+    }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -100,10 +107,13 @@ def _remove(path: Path) -> None:
 
 
 def of_scores(scores: Scores) -> tuple[str, Callable[[Workbook], None]]:
-    """Identity and spool of what a run scored; its photos are told apart by their bytes and what the manifest says of them."""
-    digest = hashlib.sha256()
+    """Identity and spool of what a run scored: its photos by their bytes, what the manifest says of them, and who read them."""
+    digest = hashlib.sha256(dump([asdict(model) for model in scores.ready.models]).encode())
     for number, item in enumerate(scores.items):
-        digest.update(dump([scores.hashes.get(number), _facts(item)]).encode())
+        sha256 = scores.hashes.get(number, "")
+        # A photo that failed may have been tried again, by this run or one that it goes on from.
+        failed = scores.records[sha256]["failure"] if sha256 in scores.records else None
+        digest.update(dump([sha256, _facts(item), failed]).encode())
     return digest.hexdigest(), lambda book: spool(book, _spooled(scores))
 
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Session: TypeAlias = Any
 """A transaction of the store: what it is made of is the store's affair."""
-_BATCH = 100
-"""Photos linked again with one look at what was seen before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class StoringSettings:
     """How results go into a store. Nothing of it changes what is found."""
 
     batch_photos: int = 100
-    """Photos that one transaction puts, with adverts, links and sightings: other writers of the store wait until it ends."""
+    """Photos that one transaction puts or links again, with all of theirs: other writers of the store wait until it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,28 +173,28 @@ def _named(result: PhotoResult, index: int, names: Mapping[Key, str]) -> AdvertR
     return found if name is None else replace(found, placement=replace(found.placement, cluster=name))
 
 
-def link_again(store: Store, settings: LinkSettings | None = None) -> Relinked:
+def link_again(store: Store, settings: LinkSettings | None = None, storing: StoringSettings | None = None) -> Relinked:
     """Link every identifier of the store again, by its register as it is now; photos are not read again.
 
-    Links that stay as they were are not written. Wants no models: the store keeps what the recogniser saw.
+    Each batch of photos is one transaction; a run that was stopped can be run again. Wants no models: the store keeps what the
+    recogniser saw.
     """
     from ..linking.store.analyses import iter_latest, relink
     from ..linking.store.clusters import clusters_of
 
-    settings = settings or LinkSettings()
+    settings, size = settings or LinkSettings(), (storing or StoringSettings()).batch_photos
     shops = register_of(store)
     photos = changed = 0
     outcomes = {str(outcome): 0 for outcome in Outcome}
     with store.read() as reading:
-        for part in _batches(iter_latest(reading), _BATCH):
+        for part in _batches(iter_latest(reading), size):
             keys = [(analysis.sha256, n) for _, analysis in part for n in range(len(analysis.adverts))]
             found = _links([analysis for _, analysis in part], clusters_of(reading, keys), shops, settings, reading)
-            for (number, analysis), links in zip(part, found, strict=True):
-                photos += 1
-                adverts = analysis.adverts
-                changed += store.write(lambda session, n=number, a=adverts, new=links: relink(session, n, a, new))  # type: ignore[misc]
-                for link in (link for group in links for link in group):
-                    outcomes[str(link.outcome)] += 1
+            new = [(number, analysis.adverts, links) for (number, analysis), links in zip(part, found, strict=True)]
+            changed += store.write(lambda session, new=new: sum(relink(session, *item) for item in new))  # type: ignore[misc]
+            photos += len(part)
+            for link in (link for links in found for group in links for link in group):
+                outcomes[str(link.outcome)] += 1
     return Relinked(photos, changed, outcomes)
 
 

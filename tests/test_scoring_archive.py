@@ -30,7 +30,7 @@ from tagtrace.linking.store.checks import check_store
 from tagtrace.linking.store.tables import AnalysisRow, AuditRow, PhotoRow
 from tagtrace.linking.store.workbook import Spooled, Workbook
 from tagtrace.scoring.progress import SilentView
-from tagtrace.scoring.run import ScoreRequest, Summary, score_photos
+from tagtrace.scoring.run import Interrupted, ScoreRequest, Summary, score_photos
 from tagtrace.scoring.settings import ScoreSettings
 from tagtrace.scoring.storing import StoringSettings
 
@@ -195,6 +195,30 @@ def test_a_killed_process_loses_nothing_and_doubles_nothing(store_url: str, tmp_
         with store.read() as session:
             put = select(func.count()).select_from(AuditRow).where(AuditRow.action == "analysis.put")
             assert session.scalar(put) == session.scalar(select(func.count()).select_from(PhotoRow)) == len(photos)
+
+
+@pytest.mark.parametrize("after", [1, 4, 11, 17])
+def test_ctrl_c_is_told_and_gone_on_from(
+    sqlite_store: NewStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    photos, whole, stopped = archives.records(random.Random(3), 8), sqlite_store(), sqlite_store()
+    noted: list[str] = []
+
+    def note(self: Workbook, session: object, name: str, value: str) -> None:
+        noted.append(name)
+        if len(noted) == after + 3:
+            raise KeyboardInterrupt
+        real(self, session, name, value)  # type: ignore[arg-type]
+
+    with Store.open(whole) as one, Store.open(stopped) as other:
+        archives.at_once(one, photos)
+        with monkeypatch.context() as patched:
+            real = Workbook.note
+            patched.setattr(Workbook, "note", note)
+            with pytest.raises(Interrupted, match=r"stopped while placing, .*: \d of 8 photos are done and kept"):
+                archives.in_batches(other, photos, 2, tmp_path / "placing.db")
+        assert archives.in_batches(other, photos, 3, tmp_path / "placing.db").photos == 8
+        assert archives.state_of(one) == archives.state_of(other)
 
 
 @pytest.fixture

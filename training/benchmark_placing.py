@@ -40,6 +40,7 @@ _POINTS = 350
 """Points of the picture features of an advert: those of the sample's photos take about 14 kB."""
 _PHASES = {
     "collecting": "collect",
+    "copying": "copy",
     "first look": "look",
     "reading": "read",
     "linking": "decide",

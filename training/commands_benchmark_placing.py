@@ -35,7 +35,7 @@ def placing(
     with Store.open(store, upgrade=True) as opened, tempfile.TemporaryDirectory() as folder:
         speeds = benchmark_placing(opened, Path(folder), what, lambda message: typer.echo(message, err=True))
         kind = "PostgreSQL" if opened.is_postgresql else "SQLite"
-    steps = ("collect", "look", "read", "decide", "write", "compare")
+    steps = ("collect", "copy", "look", "read", "decide", "write", "compare")
     rows = [
         (
             str(s.batch),

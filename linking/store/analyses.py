@@ -105,7 +105,7 @@ def put_analyses(
     photos: Sequence[tuple[Analysis, Sequence[Sequence[Link]], PhotoFacts]],
     settings: Mapping[str, Any],
 ) -> None:
-    """``put_analysis`` for many photos, each once, with the links of its adverts; those that are new to the store go in together."""
+    """``put_analysis`` for many photos, each once, with the links of its adverts; those new to the store go in together."""
     ordered = sorted(photos, key=lambda item: item[0].sha256)
     fresh = _fresh_photos(session, {analysis.sha256: _known(analysis, facts) for analysis, _, facts in ordered})
     makers: dict[Any, str] = {}

@@ -67,7 +67,7 @@ def put_on_trial(session: Session, sightings: Sequence[Sighting], settings: Clus
         part = sightings[start : start + _SHELF]
         shelf = SqlShelf(session, settings)
         shelf.prepare(part)
-        Book(shelf, settings).put(part, at=datetime.now(UTC), actor="trial")
+        Book(shelf, settings, explained=False).put(part, at=datetime.now(UTC), actor="trial")
         shelf.save()
         session.flush()
 
