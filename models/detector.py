@@ -41,6 +41,10 @@ class DetectionSettings:
     """Long side to which a photo is shrunk before it is cut into tiles of ``input_px``: bounds the time for huge photos."""
     tile_overlap: float = 0.25
     """Share of a tile that it has in common with its neighbour, at least."""
+    tile_hint: float = 0.02
+    """A tile is looked at where the look at the whole photo saw something of at least this confidence in it,"""
+    tile_small_px: float = 14.0
+    """and whose shorter side is at most this (pixels of the network's input): what is larger was seen well enough."""
     line_confidence: float = 0.25
     """Lines below this are not reported."""
     code_confidence: float = 0.25
@@ -144,18 +148,19 @@ class OnnxDetector:
 
     def _detect(self, image: Image) -> list[Region]:
         rows, columns = image.shape[:2]
-        found: list[Found] = []
-        views = plan_views(columns, rows, self.settings)
-        for number, view in enumerate(views):
-            found.extend(self._look(image, view, number))
+        whole, *tiles = plan_views(columns, rows, self.settings)
+        found, hints = self._look(image, whole, 0)
+        tiles = [tile for tile in tiles if _shows(tile, hints)]
+        for number, tile in enumerate(tiles, 1):
+            found.extend(self._look(image, tile, number)[0])
         small = self.settings.overview_px / max(columns, rows)
         if not found and 0 < small < 1:
             view = View(0, 0, columns, rows, max(1, round(columns * small)), max(1, round(rows * small)))
-            found.extend(self._look(image, view, len(views)))
+            found.extend(self._look(image, view, 1 + len(tiles))[0])
         return merge(found, self.settings.merge)
 
-    def _look(self, image: Image, view: View, number: int) -> list[Found]:
-        """The boxes of one view in photo coordinates, doubles within the view removed."""
+    def _look(self, image: Image, view: View, number: int) -> tuple[list[Found], NDArray[np.float64]]:
+        """The boxes of one view in photo coordinates, doubles within the view removed; and where something may be, (n, 2)."""
         blob, pad_x, pad_y = letterbox(image[view.top : view.bottom, view.left : view.right], view.width, view.height)
         output = np.asarray(self._network.run(blob)[0], dtype=np.float32)[0]
         scale_x, scale_y = (view.right - view.left) / view.width, (view.bottom - view.top) / view.height
@@ -168,7 +173,9 @@ class OnnxDetector:
                 quad = upright(quad_of(placed * (scale_x, scale_y) + (view.left, view.top)))
                 cut = _is_cut(quad, view, columns, rows, margin)
                 found.append(Found(of_kind.kind, quad, of_kind.confidences[i], number, cut, of_kind.adverts[i]))
-        return found
+        hint = output[4 : 4 + len(self._classes)].max(axis=0) >= self.settings.tile_hint
+        hint &= np.minimum(output[2], output[3]) <= self.settings.tile_small_px
+        return found, (output[:2, hint].T.astype(np.float64) - (pad_x, pad_y)) * (scale_x, scale_y) + (view.left, view.top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +239,12 @@ def letterbox(image: Image, width: int, height: int) -> tuple[NDArray[np.float32
     blob = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None], dtype=np.float32)
     blob /= 255
     return blob, left, top
+
+
+def _shows(view: View, points: NDArray[np.float64]) -> bool:
+    """Whether a view holds one of the points (n, 2)."""
+    x, y = points[:, 0], points[:, 1]
+    return bool(((x >= view.left) & (x <= view.right) & (y >= view.top) & (y <= view.bottom)).any())
 
 
 def _is_cut(quad: Quad, view: View, columns: int, rows: int, margin: float) -> bool:
