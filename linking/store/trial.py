@@ -29,7 +29,7 @@ from .cluster_tables import (
 )
 from .database import Store
 
-_COPIED = 2000
+_COPIED = 500
 """Rows copied at once."""
 _SHELF = 200
 """Sightings put with one look at the tables."""
