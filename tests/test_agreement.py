@@ -111,3 +111,13 @@ def test_a_reading_in_doubt_that_may_be_a_listed_contact_stays_as_a_proposal_and
     assert reported(photo(1, item)) == [[]]
     sibling = replace(handle("tulpar_kz2", 0.5, Flag.UNSURE), alternatives=(("tulpar_kz1", 0.02),))
     assert reported(photo(1, sibling), shops=Shops([Resource(TELEGRAM, "tulpar_kz1", "A")])) == [[]]
+
+
+def test_a_proposal_needs_a_link_but_not_a_sure_one() -> None:
+    shops = Shops([Resource(TELEGRAM, "tulpar_hub", "A")])
+    item = replace(handle("tulpar_hab", 0.5, Flag.UNSURE), alternatives=(("tulpar_hub", 0.005),))
+    (result,) = place_all([photo(1, item)], shops, LinkSettings(), ClusterSettings())
+    (link,) = result.adverts[0].links
+    assert link.outcome is Outcome.MISREAD and 0.5 <= link.probability < 0.9
+    (strict,) = place_all([photo(1, item)], shops, LinkSettings(), ClusterSettings(), PlacingSettings(proposed_from=0.9))
+    assert strict.adverts[0].links == ()
