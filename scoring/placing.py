@@ -45,7 +45,9 @@ class PlacingSettings:
     confirmed_from: float = 0.9
     """Probability of a link ``same`` from which on the register confirms an unsure identifier."""
     proposed_from: float = 0.5
-    """Probability of a link ``misread`` from which on an unsure identifier is kept as a proposal; none is linked below it anyway."""
+    """Probability of a link ``misread`` from which on an unsure identifier is kept as a proposal.
+
+    Nothing is linked below 0.5 either (``LinkSettings.review_above``): on generated walls no such link was wrong."""
     clear_from: float = 0.9
     """What one photo shows so surely stays when the photos of its cluster together are in doubt."""
     extract: ExtractSettings = field(default_factory=lambda: ExtractSettings(unsure_from=0.25))
