@@ -12,6 +12,8 @@ DEMO := build/demo
 SERVICE := data/service
 INSTALLED := build/installed
 PYTEST_ARGS ?=
+# Test files run side by side in so many processes.
+TEST_PROCESSES ?= 2
 # Nothing is downloaded or reported once the set-up is done, by no library.
 export YOLO_OFFLINE := true
 export YOLO_AUTOINSTALL := false
@@ -73,8 +75,8 @@ types: installed ## mypy --strict on the package as installed
 imports: installed ## The layers: imports run downwards, vendor libraries stay in their room
 	cd $(INSTALLED) && PYTHONPATH=. $(BIN)/lint-imports --config $(CURDIR)/pyproject.toml --no-cache
 
-pytest: setup ## The default tests; PYTEST_ARGS="-k name" for some of them
-	$(BIN)/pytest $(PYTEST_ARGS)
+pytest: setup ## The default tests, a file to each process; PYTEST_ARGS="-k name" for some of them
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
 slow: setup ## The tests that take long
 	$(BIN)/pytest -m slow $(PYTEST_ARGS)
