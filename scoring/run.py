@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..contract import Analysis, ExitCode, Failure, TagtraceError
 from ..linking.features import AdvertFeatures
 from ..linking.shops import Shops, load_shops
-from ..linking.store import Store
 from .build import check_reader
 from .files import explained, locked, write_atomically
 from .inputs import Item
@@ -38,6 +38,9 @@ from .request import (
 from .storing import KeptPhoto, check_place, keep, keep_photos, register_of
 from .worker import Task, annotation_path, crop_path, derive, features_path
 from .writers import ANNOTATED, FORMATS, WRITERS, Batch
+
+if TYPE_CHECKING:
+    from ..linking.store import Store
 
 __all__ = ["Interrupted", "NothingFound", "ScoreRequest", "Summary", "available_cores", "score_photos"]
 
@@ -89,6 +92,8 @@ class _Run:
         begin = time.perf_counter()
         with ExitStack() as opened:
             if self._request.store is not None:
+                from ..linking.store import Store
+
                 self._store = opened.enter_context(Store.open(self._request.store))
             return self._run(begin)
 
