@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from ...contract import SCHEMA_VERSION, Advert, Analysis, Flag, Identifier, IdentifierKind, Line, Link, Outcome
@@ -41,15 +41,15 @@ def add_analyses(session: Session, new: Sequence[NewAnalysis], settings: Mapping
     rows = [{"analysis_id": number, "number": i, "quad": _quad(advert.quad)} for number, i, advert in adverts]
     ids = _numbers(session, AdvertRow, rows, "analysis_id", "number")
     placed = [(ids[number, i], advert) for number, i, advert in adverts]
-    insert_many(session, _table(ReadingRow), [_reading_row(n, i, line) for n, a in placed for i, line in enumerate(a.lines)])
+    insert_many(session, ReadingRow, [_reading_row(n, i, line) for n, a in placed for i, line in enumerate(a.lines)])
     codes = [
         {"advert_id": n, "number": i, "quad": _quad(code.quad), "payload": code.payload, "format": code.format}
         for n, a in placed
         for i, code in enumerate(a.codes)
     ]
-    insert_many(session, _table(CodeRow), codes)
+    insert_many(session, CodeRow, codes)
     insert_many(
-        session, _table(IdentifierRow), [identifier_values(n, i, item) for n, a in placed for i, item in enumerate(a.identifiers)]
+        session, IdentifierRow, [identifier_values(n, i, item) for n, a in placed for i, item in enumerate(a.identifiers)]
     )
     return numbers
 
@@ -72,7 +72,7 @@ def add_links(session: Session, identifiers: Sequence[int], links: Sequence[Link
         }
         for number, link in zip(identifiers, links, strict=True)
     ]
-    insert_many(session, _table(LinkRow), rows)
+    insert_many(session, LinkRow, rows)
 
 
 def register_read(
@@ -166,12 +166,6 @@ def _reading_row(advert: int, number: int, line: Line) -> dict[str, Any]:
 
 def _quad(quad: Any) -> list[list[float]]:
     return [[float(x), float(y)] for x, y in quad]
-
-
-def _table(made: type[Base]) -> Table:
-    table = made.__table__
-    assert isinstance(table, Table)
-    return table
 
 
 def _living(session: Session, shop_ids: set[str]) -> dict[str, str]:

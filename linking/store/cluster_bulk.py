@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Table, func, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from ...contract import TagtraceError
@@ -60,9 +60,7 @@ def load_settled(store: Store, part: Settled) -> None:
             (SightingFeaturesRow, features),
             (ClusterEventRow, [rows.event_row(event) for event in part.events]),
         ):
-            table = made.__table__
-            assert isinstance(table, Table)
-            insert_many(session, table, added)
+            insert_many(session, made, added)
         counts = {
             "sighting": len(part.records),
             "bundle": len(part.bundles),

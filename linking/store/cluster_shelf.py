@@ -45,11 +45,10 @@ from .cluster_tables import (
     SightingRow,
 )
 from .tables import Base
+from .upserts import in_parts
 
 _PAGE = 8
 """Placed sightings of a contact brought in at first, when it is asked where that contact is seen."""
-_MOST_IN = 500
-"""Most values in one IN list: databases take only so many parameters."""
 
 
 def _table(row: type[Base]) -> Table:
@@ -139,7 +138,7 @@ class SqlShelf(Shelf):
         if self._postgresql and values:
             yield column == func.any(cast(list(values), ARRAY(column.type)))
         elif not self._postgresql:
-            yield from (column.in_(part) for part in _parts(values))
+            yield from (column.in_(part) for part in in_parts(values))
 
     def _bring(self, column: ColumnElement[Any], values: Sequence[Any], where: ColumnElement[bool] | None = None) -> list[Record]:
         """Bring in the sightings whose column has one of the values, with their bundles and clusters."""
@@ -171,7 +170,7 @@ class SqlShelf(Shelf):
 
     def _bring_clusters(self, names: Iterable[str]) -> None:
         wanted = [name for name in self._new("cluster", names) if name not in self.clusters]
-        for part in _parts(sorted(wanted)):
+        for part in in_parts(sorted(wanted)):
             for row in self.session.execute(select(_CLUSTERS).where(_CLUSTERS.c.id.in_(part))):
                 cluster = rows.cluster_from(row)
                 self.stored_clusters[cluster.id] = rows.cluster_row(cluster)
@@ -179,7 +178,7 @@ class SqlShelf(Shelf):
 
     def _bring_keys(self, keys: Iterable[Key]) -> None:
         wanted = set(self._new("key", keys)) - self.records.keys()
-        for part in _parts(sorted(wanted)):
+        for part in in_parts(sorted(wanted)):
             self._fetch_features(self._take(select(_SIGHTINGS).where(tuple_(_SIGHTINGS.c.photo, _SIGHTINGS.c.advert).in_(part))))
 
     def _bring_slots(self, slots: Iterable[int]) -> None:
@@ -211,7 +210,7 @@ class SqlShelf(Shelf):
             return
         ids: set[int] = set()
         wanted = {rows.unsigned(value) for value in hashes}
-        for part in _parts(sorted(set(bands))):
+        for part in in_parts(sorted(set(bands))):
             for sighting, own in self.session.execute(select(_BANDS.c.sighting, _BANDS.c.hash).where(_BANDS.c.band.in_(part))):
                 if any((rows.unsigned(own) ^ value).bit_count() <= bits for value in wanted):
                     ids.add(sighting)
@@ -259,7 +258,7 @@ class SqlShelf(Shelf):
 
     def _fetch_features(self, records: Collection[Record]) -> None:
         stored = {r.number: r for r in records if r.key in self.stored and not r.traced.comparable}
-        for part in _parts(sorted(self._new("features", stored))):
+        for part in in_parts(sorted(self._new("features", stored))):
             for row in self.session.execute(select(_FEATURES).where(_FEATURES.c.sighting.in_(part))):
                 record = stored[row.sighting]
                 whole = rows.with_features(record.traced.sighting, row.features)
@@ -315,7 +314,7 @@ class SqlShelf(Shelf):
             self._bring_bundles(_BUNDLES.c.cluster, [cluster])
 
     def _fetch_rules(self, keys: Collection[Key]) -> None:
-        for part in _parts(sorted(self._new("rules", keys))):
+        for part in in_parts(sorted(self._new("rules", keys))):
             a, b = tuple_(_RULES.c.a_photo, _RULES.c.a_advert), tuple_(_RULES.c.b_photo, _RULES.c.b_advert)
             for row in self.session.execute(select(_RULES).where(or_(a.in_(part), b.in_(part)))):
                 rule = rows.rule_from(row)
@@ -338,7 +337,7 @@ class SqlShelf(Shelf):
         self._save_changed(changed)
         self._save_details([record for record in new if record not in changed])
         gone = [number for number in self.stored_bundles if number not in self.bundles]
-        for part in _parts(gone):
+        for part in in_parts(gone):
             run(delete(_BUNDLES).where(_BUNDLES.c.id.in_(part)))
         for rule in self.new_rules:
             run(delete(_RULES).where(tuple_(*_RULES.primary_key.columns).in_([(*rule.a, *rule.b)])))
@@ -362,7 +361,7 @@ class SqlShelf(Shelf):
             self.session.execute(delete(_BANDS).where(_BANDS.c.sighting == record.number))
             self.session.execute(delete(_FEATURES).where(_FEATURES.c.sighting == record.number))
         respared = [r for r in changed if r in seen_anew or self.stored[r.key][2] != r.spare]
-        for part in _parts([record.number for record in respared]):
+        for part in in_parts([record.number for record in respared]):
             self.session.execute(delete(_LOOKS).where(_LOOKS.c.sighting.in_(part)))
         self._save_details(respared, looks_only=[record for record in respared if record not in seen_anew])
 
@@ -391,7 +390,3 @@ def _write(run: Any, table: Any, now: Iterable[dict[str, Any]], before: Mapping[
     if changed:
         values: dict[str, Any] = {name[1:]: bindparam(name) for name in changed[0] if name != "_id"}
         run(update(table).where(table.c.id == bindparam("_id")).values(values), changed)
-
-
-def _parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (values[start : start + _MOST_IN] for start in range(0, len(values), _MOST_IN))

@@ -140,7 +140,7 @@ def _take_batch(session: Session, batch: list[ListedRow], report: ImportReport, 
     # The plain table: a million rows need no objects.
     table = ResourceRow.metadata.tables[ResourceRow.__tablename__]
     if new:
-        insert_many(session, table, new)
+        insert_many(session, ResourceRow, new)
     if adopted:
         changed: dict[str, Any] = {"shop_id": bindparam("shop"), "status": bindparam("said"), "first_seen": bindparam("seen")}
         session.connection().execute(update(table).where(table.c.id == bindparam("number")).values(changed), adopted)

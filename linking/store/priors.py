@@ -6,7 +6,7 @@ Only what was read counts as a sighting, never a link: a link that earlier sight
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterator, Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import Any
 
 from sqlalchemy import Select, and_, select
@@ -16,6 +16,7 @@ from ...contract import Flag, IdentifierKind
 from ..priors import Contact, EarlierSighting, Memory, PriorSettings
 from .cluster_tables import BundleRow, SightingRow
 from .tables import AdvertRow, AnalysisRow, CodeRow, IdentifierRow, PhotoRow
+from .upserts import in_parts
 
 _MOST_VALUES = 5000
 """Most values in one IN list."""
@@ -61,7 +62,7 @@ def _earlier(
     )
     found: dict[Contact, set[EarlierSighting]] = defaultdict(set)
     for kind, values in sorted(by_kind.items()):
-        for part in _parts(sorted(values)):
+        for part in in_parts(sorted(values), _MOST_VALUES):
             rows = wanted.where(IdentifierRow.kind == kind, IdentifierRow.value.in_(part))
             for value, flags, photo, lat, lon, at, cluster in session.execute(rows):
                 if photo not in without and not _LEFT_OUT & set(flags):
@@ -73,7 +74,7 @@ def _beside(
     session: Session, payloads: Collection[str], settings: PriorSettings, without: Container[str]
 ) -> dict[str, dict[Contact, frozenset[str]]]:
     found: dict[str, dict[Contact, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for part in _parts(sorted(set(payloads))):
+    for part in in_parts(sorted(set(payloads)), _MOST_VALUES):
         for payload, kind, value, flags, photo in session.execute(_shown_with(part, settings)):
             if photo not in without and not _LEFT_OUT & set(flags):
                 found[payload][IdentifierKind(kind), value].add(photo)
@@ -90,7 +91,3 @@ def _shown_with(payloads: Sequence[str], settings: PriorSettings) -> Select[Any]
         .join(PhotoRow, PhotoRow.id == AnalysisRow.photo_id)
         .where(code.payload.in_(payloads), AnalysisRow.latest, IdentifierRow.confidence >= settings.sure_from)
     )
-
-
-def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (values[start : start + _MOST_VALUES] for start in range(0, len(values), _MOST_VALUES))

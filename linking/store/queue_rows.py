@@ -8,7 +8,7 @@ open until somebody has decided about it, and again when something new is seen o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from .queue_named import Named, load_named
 from .queue_walls import Chosen, Wall, in_clusters, load_walls, wall_of
 from .report_tables import ReportContactRow
 from .tables import Base, Number, PhotoRow
-from .upserts import insert_missing
+from .upserts import in_parts, insert_missing
 
 _TOUCHED: Final = "tagtrace_queue"
 _MOST_IN: Final = 400
@@ -98,19 +98,19 @@ def refresh(session: Session) -> None:
 
 def _make(session: Session, photos: Collection[str], clusters: Collection[str], named: Collection[str] = ()) -> None:
     change: Counter[str] = Counter()
-    for part in _parts(sorted(clusters)):
+    for part in in_parts(sorted(clusters)):
         _renew(session, QueueRow.wall.in_(part), load_walls(session, in_clusters(part)), change)
-    for part in _parts(sorted(photos)):
+    for part in in_parts(sorted(photos)):
         alone = and_(PhotoRow.sha256.in_(part), BundleRow.cluster.is_(None))
         _renew(session, QueueRow.photo.in_(part), load_walls(session, alone), change)
-    for part in _parts(sorted(named)):
+    for part in in_parts(sorted(named)):
         _renew(session, QueueRow.wall.in_(part), load_named(session, part), change)
     _count(session, change)
 
 
 def _clusters_of(session: Session, photos: Collection[str]) -> set[str]:
     found: set[str] = set()
-    for part in _parts(sorted(photos)):
+    for part in in_parts(sorted(photos)):
         inside = (
             select(BundleRow.cluster).join(SightingRow, SightingRow.bundle == BundleRow.id).where(SightingRow.photo.in_(part))
         )
@@ -202,10 +202,6 @@ def _count(session: Session, change: Counter[str]) -> None:
             session.execute(update(QueueCountRow).where(QueueCountRow.part == part).values(walls=more))
 
 
-def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (values[start : start + _MOST_IN] for start in range(0, len(values), _MOST_IN))
-
-
 def wrong_counts(session: Session) -> list[str]:
     """The parts whose count differs from their rows."""
     rows = select(QueuePartRow.part, func.count()).group_by(QueuePartRow.part)
@@ -218,7 +214,7 @@ def names_in(session: Session, keys: Collection[Key]) -> set[str]:
     """The names of the physical adverts that adverts are sightings of."""
     photos = sorted({photo for photo, _ in keys})
     found: dict[Key, str] = {}
-    for part in _parts(photos):
+    for part in in_parts(photos):
         rows = select(SightingRow.photo, SightingRow.advert, BundleRow.cluster).join(
             BundleRow, BundleRow.id == SightingRow.bundle
         )

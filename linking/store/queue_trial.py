@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from sqlalchemy import Table, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ...contract import SCHEMA_VERSION, TagtraceError
@@ -79,9 +79,7 @@ class _Rows:
     def write(self, session: Session) -> None:
         """Put them into the tables."""
         for kind, added in self.of.items():
-            table = kind.__table__
-            assert isinstance(table, Table)
-            insert_many(session, table, added)
+            insert_many(session, kind, added)
 
     def add_cluster(self, seen: int) -> None:
         """One physical advert with so many photos."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -17,10 +17,10 @@ from ...inference.identifiers.fold import skeleton
 from ..sightings import Key
 from .cluster_tables import BundleRow, SightingRow
 from .tables import AdvertRow, AnalysisRow, DecisionRow, IdentifierRow, LinkRow, PhotoRow, ResourceRow
+from .upserts import in_parts
 from .verdicts import CLOSING, DECIDING, Word
 
 Contact = tuple[str, str]
-_MOST_IN: Final = 400
 _UNCOUNTED: Final = frozenset({Flag.PROTECTED.value, Flag.UNSURE.value, Flag.OBSOLETE.value})
 ALONE: Final = "-"
 """Begins the name of an advert that is in no cluster; no cluster's id begins so."""
@@ -217,7 +217,7 @@ def wall_named(session: Session, name: str) -> Wall | None:
 
 def walls_of_clusters(session: Session, clusters: Sequence[str]) -> list[Wall]:
     """Clusters as the tables have them now."""
-    return [wall for part in _parts(clusters) for wall in load_walls(session, in_clusters(part))]
+    return [wall for part in in_parts(clusters) for wall in load_walls(session, in_clusters(part))]
 
 
 def in_clusters(names: Sequence[str]) -> Any:
@@ -244,7 +244,7 @@ def load_walls(session: Session, which: Any) -> list[Wall]:
         wall.newest = received if wall.newest is None else max(wall.newest, received)
         if decision is not None and decision.verdict in CLOSING:
             wall.said[number] = (decision.verdict, decision.at, decision.details)
-    for part in _parts(sorted(owners)):
+    for part in in_parts(sorted(owners)):
         _add_contacts(session, part, owners)
     for wall in walls.values():
         wall.unknown = wall.unknown or wall.silent or any(not wall.contacts[number] for number in wall.adverts)
@@ -264,7 +264,3 @@ def _add_contacts(session: Session, adverts: Sequence[int], owners: dict[int, Wa
         wall.new = wall.new or row.outcome == Outcome.NEW
         wall.doubt = max(wall.doubt, 1.0 if row.band == Band.REVIEW else 1.0 - row.confidence)
         wall.unknown = wall.unknown or row.band != Band.AUTOMATIC
-
-
-def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (values[start : start + _MOST_IN] for start in range(0, len(values), _MOST_IN))

@@ -30,14 +30,12 @@ from .cluster_tables import (
     StencilRow,
 )
 from .database import Store
-from .upserts import insert_missing
+from .upserts import in_parts, insert_missing
 
 T = TypeVar("T")
 _BATCH = 50
 _NOWHERE = 0
 """Stands for the place of a sighting that has none (``cluster_rows.slot``)."""
-_MOST_IN = 500
-"""Most values in one IN list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ def pictured_keys(session: Session) -> list[Key]:
 def stencils_of(session: Session, clusters: Collection[str]) -> dict[str, list[Stencil]]:
     """The stencils of some living clusters, with all clusters that each was sprayed in; clusters without one are left out."""
     names: set[str] = set()
-    for part in _parts(sorted(clusters)):
+    for part in in_parts(sorted(clusters)):
         names.update(session.scalars(_labels(SightingStencilRow.stencil).where(BundleRow.cluster.in_(part)).distinct()))
     found: dict[str, list[Stencil]] = defaultdict(list)
     for stencil in list_stencils(session, names):
@@ -97,7 +95,7 @@ def list_stencils(session: Session, names: Collection[str] | None = None) -> lis
     order: dict[str, int] = {}
     wanted = _labels(SightingStencilRow.stencil, BundleRow.cluster, StencilRow.number).distinct()
     wanted = wanted.join(StencilRow, StencilRow.id == SightingStencilRow.stencil)
-    parts = [wanted] if names is None else [wanted.where(SightingStencilRow.stencil.in_(p)) for p in _parts(sorted(names))]
+    parts = [wanted] if names is None else [wanted.where(SightingStencilRow.stencil.in_(p)) for p in in_parts(sorted(names))]
     for stencil, cluster, number in (row for part in parts for row in session.execute(part)):
         sprayed[stencil].add(cluster)
         order[stencil] = number
@@ -153,7 +151,7 @@ class _Look:
         newest = {cluster: number for cluster, number in self.session.execute(shown.group_by(BundleRow.cluster))}  # noqa: C416
         first: dict[str, str] = {}
         known: set[str] = set()
-        for part in _parts(sorted(newest)):
+        for part in in_parts(sorted(newest)):
             labels = _labels(BundleRow.cluster, SightingStencilRow.stencil).where(BundleRow.cluster.in_(part)).distinct()
             for cluster, stencil in self.session.execute(labels):
                 known.add(cluster)
@@ -179,7 +177,7 @@ def _write(session: Session, pairs: Sequence[tuple[int, int]]) -> None:
     session.execute(select(ClusterHeadRow.id).with_for_update())
     numbers = sorted({number for pair in pairs for number in pair})
     held: dict[int, str] = {}
-    for part in _parts(numbers):
+    for part in in_parts(numbers):
         labels = select(SightingStencilRow.sighting, SightingStencilRow.stencil).where(SightingStencilRow.sighting.in_(part))
         held |= {sighting: stencil for sighting, stencil in session.execute(labels)}  # noqa: C416
     made = []
@@ -214,7 +212,3 @@ def _merge(session: Session, names: Sequence[str]) -> str:
     session.execute(update(StencilRow).where(or_(StencilRow.id.in_(gone), StencilRow.into.in_(gone))).values(into=kept))
     session.expire_all()
     return kept
-
-
-def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (values[start : start + _MOST_IN] for start in range(0, len(values), _MOST_IN))

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ..book import Book
@@ -28,13 +28,12 @@ from .cluster_tables import (
     SightingRow,
 )
 from .database import Store
+from .upserts import in_parts, insert_many
 
 _COPIED = 500
 """Rows copied at once."""
 _SHELF = 200
 """Sightings put with one look at the tables."""
-_MOST_IN = 500
-"""Most values in one IN list."""
 
 
 def copy_book(store: Store, trial: Store) -> int:
@@ -45,15 +44,15 @@ def copy_book(store: Store, trial: Store) -> int:
     count = 0
     with store.read() as session:
         for made in (ClusterRow, BundleRow, SightingRow, SightingLookRow, SightingBandRow, SightingFeaturesRow, ClusterRuleRow):
-            table = made.__table__
-            assert isinstance(table, Table)
-            # A merged cluster leads to an older one, which has to be there first.
-            wanted = select(table).order_by(ClusterRow.number) if made is ClusterRow else select(table)
+            wanted: Any = select(*made.__table__.columns)
+            if made is ClusterRow:
+                # A merged cluster leads to an older one, which has to be there first.
+                wanted = wanted.order_by(ClusterRow.number)
             for part in session.execute(wanted.execution_options(yield_per=_COPIED)).partitions():
                 rows = [dict(row._mapping) for row in part]
                 count += len(rows) if made is SightingRow else 0
                 with trial.begin() as writing:
-                    writing.execute(insert(table), rows)
+                    insert_many(writing, made, rows)
         head = session.execute(select(ClusterHeadRow)).scalar_one()
         numbers = {name: getattr(head, name) for name in ("sighting", "bundle", "cluster", "event")}
     with trial.begin() as writing:
@@ -77,8 +76,7 @@ def members_of(session: Session, clusters: Collection[str]) -> dict[str, list[Ke
     found: dict[str, list[Key]] = defaultdict(list)
     wanted: Any = select(BundleRow.cluster, SightingRow.photo, SightingRow.advert)
     wanted = wanted.join(SightingRow, SightingRow.bundle == BundleRow.id)
-    names = sorted(clusters)
-    for start in range(0, len(names), _MOST_IN):
-        for cluster, photo, advert in session.execute(wanted.where(BundleRow.cluster.in_(names[start : start + _MOST_IN]))):
+    for names in in_parts(sorted(clusters)):
+        for cluster, photo, advert in session.execute(wanted.where(BundleRow.cluster.in_(names))):
             found[cluster].append((photo, advert))
     return {cluster: sorted(keys) for cluster, keys in found.items()}

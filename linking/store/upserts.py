@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import JSON, ColumnElement, Table, cast, func, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
+
+T = TypeVar("T")
+MOST_IN = 400
+"""Most values in one IN list: databases take only so many parameters."""
+
+
+def in_parts(values: Sequence[T], most: int = MOST_IN) -> Iterator[Sequence[T]]:
+    """The values in parts that an IN list takes."""
+    return (values[start : start + most] for start in range(0, len(values), most))
 
 
 def insert_missing(session: Session, table: type[DeclarativeBase], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -32,10 +41,12 @@ def insert_new(
     return session.execute(dialect.insert(table).on_conflict_do_nothing().returning(*returning), list(rows)).all()
 
 
-def insert_many(session: Session, table: Table, added: Sequence[Mapping[str, Any]]) -> None:
+def insert_many(session: Session, rows: type[DeclarativeBase], added: Sequence[Mapping[str, Any]]) -> None:
     """Insert many rows that name the same columns, in PostgreSQL with COPY. Defaults of SQLAlchemy are not filled in."""
     if not added:
         return
+    table = rows.__table__
+    assert isinstance(table, Table)
     if session.get_bind().dialect.name != "postgresql":
         session.connection().execute(insert(table), [dict(row) for row in added])
         return

@@ -40,9 +40,8 @@ from ...contract import Band, Evidence, Identifier, IdentifierKind, Link, Outcom
 from ..sightings import Contact, Key
 from .cluster_rows import identifier_from, identifier_row
 from .database import Store
+from .upserts import in_parts
 
-_MOST_IN = 400
-"""Most values in one IN list."""
 _BYTES = 32
 """Length of a SHA-256."""
 _META = MetaData()
@@ -141,7 +140,7 @@ class Workbook:
     def records(self, photos: Collection[str]) -> dict[str, Spooled]:
         """Those of these photos that are here."""
         with self.trial.read() as session:
-            rows = [row for part in _parts(sorted(photos)) for row in session.execute(_of(part))]
+            rows = [row for part in in_parts(sorted(photos)) for row in session.execute(_of(part))]
         return {row.sha256: _spooled(row) for row in rows}
 
     def drop_unwanted(self) -> None:
@@ -189,7 +188,7 @@ class Workbook:
     def reads(self, session: Session, photos: Collection[str]) -> dict[Key, tuple[Identifier, ...]]:
         """What was read of the adverts of some photos."""
         found = {}
-        for part in _parts(sorted(photos)):
+        for part in in_parts(sorted(photos)):
             for row in session.execute(select(_READS).where(_READS.c.photo.in_(part))):
                 found[row.photo, row.advert] = tuple(map(identifier_from, json.loads(row.identifiers)))
         return found
@@ -197,7 +196,7 @@ class Workbook:
     def shares(self, session: Session, contacts: Collection[Contact]) -> dict[Contact, list[float]]:
         """How sure some contacts are, on each physical advert that shows them."""
         found: dict[Contact, list[float]] = defaultdict(list)
-        for part in _parts(sorted(contacts)):
+        for part in in_parts(sorted(contacts)):
             pairs = [(str(kind), value) for kind, value in part]
             for row in session.execute(select(_SHARES).where(tuple_(_SHARES.c.kind, _SHARES.c.value).in_(pairs))):
                 found[IdentifierKind(row.kind), row.value].append(row.share)
@@ -225,7 +224,7 @@ class Workbook:
         """What is reported of some photos."""
         told = {}
         with self.trial.read() as session:
-            for part in _parts(sorted(photos)):
+            for part in in_parts(sorted(photos)):
                 for row in session.execute(select(_FOUND).where(_FOUND.c.photo.in_(part))):
                     told[row.photo] = [
                         (tuple(map(identifier_from, items)), tuple(map(_link_from, links)))
@@ -279,7 +278,3 @@ def _link_from(data: Sequence[Any]) -> Link:
 
 def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (values[start : start + _MOST_IN] for start in range(0, len(values), _MOST_IN))
