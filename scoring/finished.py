@@ -15,21 +15,21 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ..contract import TagtraceError
 from ..linking.features import AdvertFeatures
-from .placement import batches, facts_of_result, note_models
+from .placement import facts_of_result, note_models
 from .places import Place, RemoteFile
 from .placing import FeaturesOf
 from .records import Json, analysis_from_json
-from .request import WORK_FOLDER
+from .request import Folders
+from .storing import batches
 from .worker import features_path
 
 if TYPE_CHECKING:
     from ..linking.store.workbook import Workbook
 
 RESULTS = "results.jsonl"
-_JOURNAL = "records.jsonl"
-_FEATURES = "features"
 _SPOOLED = 500
-_HERE = Path()
+_BELOW = Folders(Path())
+"""Where things lie below the folder of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,13 @@ class FinishedRun:
 
     def features(self) -> FeaturesOf:
         """The picture features that the run left."""
-        folder = self.folder / f"{WORK_FOLDER}/{_FEATURES}"
+        folder = self.folder / _BELOW.features.as_posix()
         if not folder.is_dir():
             return lambda sha256, advert: None
 
         def features_of(sha256: str, advert: int) -> AdvertFeatures | None:
             try:
-                return AdvertFeatures.from_bytes((folder / features_path(_HERE, sha256, advert).name).read_bytes())
+                return AdvertFeatures.from_bytes((folder / features_path(_BELOW.features, sha256, advert).name).read_bytes())
             except (OSError, ValueError, TagtraceError):
                 return None
 
@@ -97,7 +97,7 @@ class FinishedRun:
     @property
     def journal(self) -> Place:
         """Where the journal lies, if there is one."""
-        return self.folder / f"{WORK_FOLDER}/{_JOURNAL}"
+        return self.folder / _BELOW.journal.as_posix()
 
     def _journal(self) -> Iterator[Json]:
         if not self.journal.exists():

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from .archive import Archive, ArchiveSettings, Placed
@@ -20,13 +19,12 @@ from .progress import ProgressView
 from .records import Json, dump, time_to_json
 from .request import Interrupted, Scores
 from .settings import ScoreSettings
-from .storing import KeptPhoto, StoringSettings, register_of
+from .storing import KeptPhoto, StoringSettings, batches, register_of
 
 if TYPE_CHECKING:
     from ..linking.store import Store
     from ..linking.store.workbook import Workbook
 
-T = TypeVar("T")
 _WORK_FILE = "placing.db"
 _SPOOLED = 500
 """Photos that one transaction takes into the work file."""
@@ -145,12 +143,6 @@ def note_models(book: Workbook, models: set[str]) -> None:
     """Remember which models found what is placed, for the logs of the store."""
     with book.trial.begin() as session:
         book.note(session, "models", dump(sorted(models)))
-
-
-def batches(items: Iterator[T], size: int) -> Iterator[Sequence[T]]:
-    """Lists of so many items, the last one shorter."""
-    while part := list(islice(items, size)):
-        yield part
 
 
 def facts_of_result(record: Mapping[str, Any]) -> Json:

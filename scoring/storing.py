@@ -111,7 +111,7 @@ def keep(
     read = {result.analysis.sha256: result for result in results if result.analysis.sha256}
     putting = Putting(store, settings, clusters, features_of, at, actor_of(results), photos or {})
     pictured: list[Key] = []
-    for part in _batches(iter(read.values()), (storing or StoringSettings()).batch_photos):
+    for part in batches(iter(read.values()), (storing or StoringSettings()).batch_photos):
         pictured += putting.put(part)
     keys = [(sha256, n) for sha256, result in read.items() for n in range(len(result.adverts))]
     keep_stencils(store, pictured, clusters=clusters, actor=putting.actor)
@@ -187,7 +187,7 @@ def link_again(store: Store, settings: LinkSettings | None = None, storing: Stor
     photos = changed = 0
     outcomes = {str(outcome): 0 for outcome in Outcome}
     with store.read() as reading:
-        for part in _batches(iter_latest(reading), size):
+        for part in batches(iter_latest(reading), size):
             keys = [(analysis.sha256, n) for _, analysis in part for n in range(len(analysis.adverts))]
             found = _links([analysis for _, analysis in part], clusters_of(reading, keys), shops, settings, reading)
             new = [(number, analysis.adverts, links) for (number, analysis), links in zip(part, found, strict=True)]
@@ -218,6 +218,7 @@ def _links(
     ]
 
 
-def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
+def batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Lists of so many items, the last one shorter."""
     while part := list(islice(items, size)):
         yield part
