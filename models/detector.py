@@ -149,33 +149,61 @@ class OnnxDetector:
     def _detect(self, image: Image) -> list[Region]:
         rows, columns = image.shape[:2]
         whole, *tiles = plan_views(columns, rows, self.settings)
-        found, hints = self._look(image, whole, 0)
-        tiles = [tile for tile in tiles if _shows(tile, hints)]
+        seen = self._look(image, whole)
+        found = self._boxes(seen, 0)
+        if tiles:
+            hints = self._hints(seen)
+            tiles = [tile for tile in tiles if _shows(tile, hints)]
         for number, tile in enumerate(tiles, 1):
-            found.extend(self._look(image, tile, number)[0])
+            found.extend(self._boxes(self._look(image, tile), number))
         small = self.settings.overview_px / max(columns, rows)
         if not found and 0 < small < 1:
             view = View(0, 0, columns, rows, max(1, round(columns * small)), max(1, round(rows * small)))
-            found.extend(self._look(image, view, 1 + len(tiles))[0])
+            found.extend(self._boxes(self._look(image, view), 1 + len(tiles)))
         return merge(found, self.settings.merge)
 
-    def _look(self, image: Image, view: View, number: int) -> tuple[list[Found], NDArray[np.float64]]:
-        """The boxes of one view in photo coordinates, doubles within the view removed; and where something may be, (n, 2)."""
+    def _look(self, image: Image, view: View) -> _Seen:
         blob, pad_x, pad_y = letterbox(image[view.top : view.bottom, view.left : view.right], view.width, view.height)
         output = np.asarray(self._network.run(blob)[0], dtype=np.float32)[0]
-        scale_x, scale_y = (view.right - view.left) / view.width, (view.bottom - view.top) / view.height
-        rows, columns = image.shape[:2]
-        margin = self.settings.cut_margin_px * max(scale_x, scale_y)
+        return _Seen(output, view, (pad_x, pad_y), (image.shape[1], image.shape[0]))
+
+    def _boxes(self, seen: _Seen, number: int) -> list[Found]:
+        """The boxes of one view in photo coordinates, doubles within the view removed."""
+        margin = self.settings.cut_margin_px * max(seen.scale)
         found = []
-        for of_kind in candidates(output, self._classes, self.settings):
+        for of_kind in candidates(seen.output, self._classes, self.settings):
             for i in rotated_nms(of_kind.quads, of_kind.confidences, self.settings.nms_iou):
-                placed = np.asarray(of_kind.quads[i]) - (pad_x, pad_y)
-                quad = upright(quad_of(placed * (scale_x, scale_y) + (view.left, view.top)))
-                cut = _is_cut(quad, view, columns, rows, margin)
+                quad = upright(quad_of(seen.in_photo(np.asarray(of_kind.quads[i]))))
+                cut = _is_cut(quad, seen.view, *seen.photo, margin)
                 found.append(Found(of_kind.kind, quad, of_kind.confidences[i], number, cut, of_kind.adverts[i]))
-        hint = output[4 : 4 + len(self._classes)].max(axis=0) >= self.settings.tile_hint
-        hint &= np.minimum(output[2], output[3]) <= self.settings.tile_small_px
-        return found, (output[:2, hint].T.astype(np.float64) - (pad_x, pad_y)) * (scale_x, scale_y) + (view.left, view.top)
+        return found
+
+    def _hints(self, seen: _Seen) -> NDArray[np.float64]:
+        """Where something small may be, in photo coordinates, (n, 2)."""
+        boxes, scores = seen.output[:4], seen.output[4 : 4 + len(self._classes)]
+        hint = (scores.max(axis=0) >= self.settings.tile_hint) & (boxes[2:].min(axis=0) <= self.settings.tile_small_px)
+        return seen.in_photo(boxes[:2, hint].T.astype(np.float64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What the network gave for a view of a photo; pixels of its input lie ``padding`` (x, y) beside those of the view."""
+
+    output: NDArray[np.float32]
+    view: View
+    padding: tuple[int, int]
+    photo: tuple[int, int]
+    """Width and height in pixels."""
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Pixels of the photo for one of the network's input, along and across."""
+        view = self.view
+        return (view.right - view.left) / view.width, (view.bottom - view.top) / view.height
+
+    def in_photo(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points of the network's input (n, 2) in pixels of the photo."""
+        return np.asarray((points - self.padding) * self.scale + (self.view.left, self.view.top), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
