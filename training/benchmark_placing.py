@@ -7,6 +7,7 @@ that placing does with real photos is done: linking to a register, reading the p
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ from ..scoring.records import Json, analysis_to_json
 from ..scoring.settings import ScoreSettings
 from ..scoring.storing import StoringSettings
 from .benchmark_store import World, world
+from .benchmark_worker import peak_memory_mb
 
 _QUAD: Quad = ((0.0, 0.0), (400.0, 0.0), (400.0, 120.0), (0.0, 120.0))
 _LINES: tuple[Quad, Quad] = (
@@ -63,7 +65,7 @@ class PlacingBenchmark:
 
 @dataclass(frozen=True, slots=True)
 class PlacingSpeed:
-    """One archive. Seconds are of the wall clock, by step; bytes: what the store grew by, and the most memory of this process."""
+    """One archive. Seconds are of the wall clock, by step; bytes: what the store grew by; MB: the most memory of this process."""
 
     batch: int
     held: int
@@ -73,7 +75,7 @@ class PlacingSpeed:
     process_seconds: float
     """Time of this process alone on the processor, without the database server's."""
     store_bytes: int
-    memory_bytes: int
+    memory_mb: float
 
     @property
     def per_second(self) -> float:
@@ -141,7 +143,13 @@ def _measure(store: Store, folder: Path, drawn: World, photos: int, batch: int, 
     watch.say("")
     seconds = {step: round(took, 2) for step, took in watch.seconds.items()}
     return PlacingSpeed(
-        batch, held, photos, seconds, round(time.process_time() - process, 2), bytes_held(store) - before, _peak()
+        batch,
+        held,
+        photos,
+        seconds,
+        round(time.process_time() - process, 2),
+        bytes_held(store) - before,
+        round(peak_memory_mb(), 1),
     )
 
 
@@ -186,10 +194,6 @@ def _features(identifier: Identifier | None) -> AdvertFeatures:
 
 
 def _forget_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak() -> int:
-    """The most memory of this process since ``_forget_peak``, in bytes."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
+    # Where the system cannot do that, the peak is that of the process so far.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")

@@ -44,7 +44,7 @@ def placing(
             *(f"{1000 * s.seconds.get(step, 0.0) / s.photos:.2f}" for step in steps),
             f"{1000 * s.process_seconds / s.photos:.2f}",
             f"{s.store_bytes / s.photos / 1000:.1f}",
-            f"{s.memory_bytes / 1e6:.0f}",
+            f"{s.memory_mb:.0f}",
         )
         for s in speeds
     ]
