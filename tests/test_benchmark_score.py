@@ -158,6 +158,8 @@ def test_workers_are_compared_with_one(photos: list[Path], own_reader: str) -> N
     result = benchmark_workers(photos, WorkersSettings((1, 2), rounds=1, copies=4, options=FIXED))
     assert set(result.rates) == {1, 2} and 0 < result.rates[1][0] < 1 / 0.045
     assert result.against_first(1).median == 1
+    # no photo is done before the program, and its worker, are there
+    assert all(0.2 < start < 30 for starts in result.starts.values() for start in starts)
     assert "times those of 1" in shown(workers_table(result)) and json.dumps(result.to_json())
 
 

@@ -87,7 +87,8 @@ def workers_table(result: WorkersBenchmark) -> Table:
     """Photos per second by number of workers."""
     first = result.settings.counts[0]
     title = f"{result.photos} photos, {result.settings.rounds} rounds; medians (least to most)"
-    table = make_table(title, "worker processes", "photos/s", f"times those of {first}")
+    table = make_table(title, "worker processes", "photos/s", f"times those of {first}", "first photo after s")
     for count, rates in result.rates.items():
-        table.add_row(str(count), _ratio(middle(rates)), _ratio(result.against_first(count)))
+        start = middle(result.starts[count])
+        table.add_row(str(count), _ratio(middle(rates)), _ratio(result.against_first(count)), _ratio(start))
     return table

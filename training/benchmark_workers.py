@@ -1,4 +1,4 @@
-"""Photos per second with one worker process, two, and so on: how much of a further processor arrives."""
+"""Photos per second with one worker process, two and more: how much of a further processor arrives, and how soon a run begins."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class WorkersBenchmark:
     settings: WorkersSettings
     photos: int
     rates: Mapping[int, tuple[float, ...]]
+    starts: Mapping[int, tuple[float, ...]]
 
     def against_first(self, workers: int) -> Median:
         """How many times the photos per second of the first count, round by round."""
@@ -50,6 +51,7 @@ class WorkersBenchmark:
             "settings": asdict(self.settings),
             "photos": self.photos,
             "photos_per_second": {str(count): list(rates) for count, rates in self.rates.items()},
+            "first_photo_after_s": {str(count): list(starts) for count, starts in self.starts.items()},
             "against_first": {str(count): asdict(self.against_first(count)) for count in self.rates},
         }
 
@@ -64,6 +66,7 @@ def benchmark_workers(
     """
     settings = settings or WorkersSettings()
     rates: dict[int, list[float]] = {count: [] for count in settings.counts}
+    starts: dict[int, list[float]] = {count: [] for count in settings.counts}
     with tempfile.TemporaryDirectory(prefix="tagtrace-benchmark-") as name:
         folder = Path(name)
         copies(photos, settings.copies * len(photos), folder / "photos")
@@ -73,5 +76,8 @@ def benchmark_workers(
                 job = Job(
                     folder / "photos", folder / f"out-{number}-{count}", workers=count, options=settings.options, processors=count
                 )
-                rates[count].append(photos_per_second(run_score(job), len(photos)))
-    return WorkersBenchmark(machine(), settings, len(photos), {count: tuple(found) for count, found in rates.items()})
+                run = run_score(job)
+                rates[count].append(photos_per_second(run, len(photos)))
+                starts[count].append(run.moment(1))
+    made, begun = ({count: tuple(figures) for count, figures in found.items()} for found in (rates, starts))
+    return WorkersBenchmark(machine(), settings, len(photos), made, begun)
