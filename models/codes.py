@@ -120,18 +120,17 @@ class ZxingReader:
                 heights.append(height)
         for height in heights:
             grey = _grey(warp(image, wide, height, 4 * height))
-            codes = self._read_renderings(grey, wide)
+            codes = self._read_renderings(grey, wide, last_resorts=height == min(heights))
             if codes:
                 return codes
         return []
 
-    def _read_renderings(self, grey: Grey, quad: Quad) -> list[Code]:
+    def _read_renderings(self, grey: Grey, quad: Quad, last_resorts: bool) -> list[Code]:
         back = _placing(grey.shape[1], grey.shape[0], quad)
-        for picture, placing in _renderings(grey):
-            for binarizer in (zxingcpp.Binarizer.LocalAverage, zxingcpp.Binarizer.GlobalHistogram):
-                codes = self._read(picture, back @ placing, self._formats, binarizer)
-                if codes:
-                    return codes
+        for picture, placing, binarizer in _tries(grey, last_resorts):
+            codes = self._read(picture, back @ placing, self._formats, binarizer)
+            if codes:
+                return codes
         return []
 
     def _read(
@@ -152,30 +151,50 @@ class ZxingReader:
         ]
 
 
-def _renderings(grey: Grey) -> Iterator[tuple[Grey, NDArray[np.float64]]]:
-    """The crop as it is, with local contrast, sharpened, smoothed, as two levels, and with its perspective undone.
+def _tries(grey: Grey, last_resorts: bool) -> Iterator[tuple[Grey, NDArray[np.float64], zxingcpp.Binarizer]]:
+    """Renderings of a crop, with the transform that leads back to it, and how each is to be parted in dark and light.
 
-    With each comes the transform that leads back to the crop.
+    The ``last_resorts``, one threshold for the whole crop and its perspective undone, read few codes that nothing else does, and
+    those in a small crop as well as in a large one.
+    """
+    local, whole = zxingcpp.Binarizer.LocalAverage, zxingcpp.Binarizer.GlobalHistogram
+    same = np.eye(3)
+    for picture in _renderings(grey):
+        yield picture, same, local
+    if not last_resorts:
+        return
+    for picture in _renderings(grey):
+        yield picture, same, whole
+    flat = _flattened(grey)
+    if flat is not None:
+        yield *flat, local
+        yield *flat, whole
+
+
+def _renderings(grey: Grey) -> Iterator[Grey]:
+    """The crop as it is, with local contrast, sharpened, and smoothed.
 
     Light-on-dark codes need no rendering of their own: zxing-cpp tries both.
     """
-    same = np.eye(3)
-    yield grey, same
-    contrast = np.asarray(cv2.createCLAHE(clipLimit=4.0, tileGridSize=(4, 4)).apply(grey), dtype=np.uint8)
-    yield contrast, same
+    yield grey
+    contrast = _contrasted(grey)
+    yield contrast
     for fineness in _SHARPENING:
         blurred = cv2.GaussianBlur(grey, (0, 0), grey.shape[0] / fineness)
-        yield np.asarray(cv2.addWeighted(grey, 4.0, blurred, -3.0, 0.0), dtype=np.uint8), same
-    smooth = np.asarray(cv2.GaussianBlur(contrast, (0, 0), max(1.0, grey.shape[0] / 200)), dtype=np.uint8)
-    yield smooth, same
-    yield np.asarray(cv2.threshold(smooth, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)[1], dtype=np.uint8), same
-    flat = _flattened(contrast)
-    if flat is not None:
-        yield flat
+        yield np.asarray(cv2.addWeighted(grey, 4.0, blurred, -3.0, 0.0), dtype=np.uint8)
+    yield np.asarray(cv2.GaussianBlur(contrast, (0, 0), max(1.0, grey.shape[0] / 200)), dtype=np.uint8)
+
+
+def _contrasted(grey: Grey) -> Grey:
+    return np.asarray(cv2.createCLAHE(clipLimit=4.0, tileGridSize=(4, 4)).apply(grey), dtype=np.uint8)
 
 
 def _flattened(grey: Grey) -> tuple[Grey, NDArray[np.float64]] | None:
-    """A QR code seen at a steep angle, brought to a square by its four corners; None when they are not found."""
+    """A QR code seen at a steep angle, brought to a square by its four corners, and the transform that leads back to the crop.
+
+    None where the corners are not found.
+    """
+    grey = _contrasted(grey)
     found, corners = cv2.QRCodeDetector().detect(grey)
     if not found or corners is None:
         return None
