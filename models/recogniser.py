@@ -32,10 +32,11 @@ class ReadSettings:
     """What runs the network."""
     max_batch: int = 1
     """Crops of one width that are read together at most: more gain nothing on a processor, and take memory for each number."""
-    turn_below: float = 0.8
-    """Confidence below which a line is read turned by 180 degrees, too, and the better of both is kept."""
+    turn_below: float = 1.0
+    """Evidence (in characters) below which a line is read turned by 180 degrees, too, and the better of both is kept. The wrong
+    way up it is reached by hardly any line."""
     turn_gain: float = 0.5
-    """How much more evidence (in characters) the turned reading must have to be kept."""
+    """How much more evidence the turned reading must have to be kept."""
     even: float = 0.5
     """Confidence of a character that is no evidence for the way up; each character counts by what it has above it."""
     decode: DecodeSettings = field(default_factory=DecodeSettings)
@@ -75,8 +76,8 @@ class OnnxRecogniser:
         pictures = [prepare(crop, self.crop) if min(crop.shape[:2]) >= MIN_SIDE_PX else None for crop in crops]
         straight = self._run(pictures)
         firsts = [None if table is None else best_path(table, self.alphabet, self.settings.decode) for table in straight]
-        least = 0.0 if upright else self.settings.turn_below
-        doubtful = [first is not None and confidence_of(first) < least for first in firsts]
+        least = self.settings.turn_below
+        doubtful = [not upright and first is not None and self._evidence(first) < least for first in firsts]
         # grey values and contrast of a crop are the same either way up, so the prepared picture can be turned
         again = [picture if doubt else None for picture, doubt in zip(pictures, doubtful, strict=True)]
         turned = self._run([None if picture is None else picture[::-1, ::-1] for picture in again])
