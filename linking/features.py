@@ -178,7 +178,7 @@ class Match:
 def upright_frame(quad: Quad, settings: FeatureSettings = EXTRACT) -> tuple[Quad, int, int, tuple[float, float, float, float]]:
     """The quad with its margin, width and height of its upright picture, and the box of the inscription in that."""
     along, across = geometry.size(quad)
-    margin = max(settings.margin_across * across, settings.margin_along * along)
+    margin = _margin(quad, settings)
     wide, high = along + 2 * margin, across + 2 * margin
     long_side, short_side = max(wide, high), min(wide, high)
     factor = min(settings.long_side_px / long_side, settings.short_side_px / short_side, settings.most_enlarged)
@@ -188,13 +188,20 @@ def upright_frame(quad: Quad, settings: FeatureSettings = EXTRACT) -> tuple[Quad
 
 
 def to_upright(quad: Quad, settings: FeatureSettings = EXTRACT) -> NDArray[np.float64]:
-    """The 3x3 homography from pixels of the photo to those of the upright picture of the advert at ``quad``.
-
-    With the homography of a match, h: ``inv(to_upright(quad_b)) @ h @ to_upright(quad_a)`` maps photo a to photo b.
-    """
+    """The 3x3 homography from pixels of the photo to those of the upright picture of the advert at ``quad``."""
     wider, width, height, _ = upright_frame(quad, settings)
+    return _onto(wider, width, height)
+
+
+def _margin(quad: Quad, settings: FeatureSettings) -> float:
+    """Pixels of wall that are looked at around an advert."""
+    along, across = geometry.size(quad)
+    return max(settings.margin_across * across, settings.margin_along * along)
+
+
+def _onto(quad: Quad, width: int, height: int) -> NDArray[np.float64]:
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    return np.asarray(cv2.getPerspectiveTransform(geometry.points_of(wider).astype(np.float32), target), np.float64)
+    return np.asarray(cv2.getPerspectiveTransform(geometry.points_of(quad).astype(np.float32), target), np.float64)
 
 
 def extract_features(image: Image, quad: Quad, settings: FeatureSettings = EXTRACT) -> AdvertFeatures:
@@ -341,7 +348,9 @@ def _judge(
 
 def photo_map(a: AdvertFeatures, b: AdvertFeatures, homography: NDArray[np.float64]) -> NDArray[np.float64]:
     """The 3x3 homography from pixels of photo a to those of photo b, from that between the upright pictures of their adverts."""
-    return np.asarray(np.linalg.inv(to_upright(b.quad)) @ homography @ to_upright(a.quad), np.float64)
+    # Features that were stored may be of a picture of another size than is taken today.
+    into, out = (_onto(geometry.expand(f.quad, _margin(f.quad, EXTRACT)), f.width, f.height) for f in (a, b))
+    return np.asarray(np.linalg.inv(out) @ homography @ into, np.float64)
 
 
 def _bend(a: AdvertFeatures, b: AdvertFeatures, homography: NDArray[np.float64]) -> float:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from ...linking.features import AdvertFeatures, extract_features, match, to_upright
+from ...linking.features import AdvertFeatures, extract_features, match, photo_map
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,9 +80,7 @@ def _movement(before: Seen, after: Seen) -> NDArray[np.float64] | None:
     """How the wall moved between two frames (pixels of the small frames); None where another one is shown."""
     found = match(before.features, after.features)
     if found.homography is not None:
-        into, out = to_upright(before.features.quad), to_upright(after.features.quad)
-        moved: NDArray[np.float64] = np.linalg.inv(out) @ found.homography @ into
-        return moved
+        return photo_map(before.features, after.features, found.homography)
     if before.grey.shape != after.grey.shape:
         return None
     one, other = (cv2.resize(frame.grey, (16, 16), interpolation=cv2.INTER_AREA).astype(float) for frame in (before, after))
