@@ -78,6 +78,7 @@ COMMANDS: dict[str, Lazy] = {
     "textures": Lazy("datasets.commands", "textures", "Unpack wall textures of Debian packages, as backgrounds for synth."),
     "train detector": Lazy("training.commands_detector", "detector", "Train the detector of lines and codes.", "train"),
     "train recogniser": Lazy("training.commands_recogniser", "recogniser", "Train the recogniser of lines.", "train"),
+    "train prune": Lazy("training.commands_prune", "prune", "Make a narrower recogniser from a trained one.", "train"),
     "train mean": Lazy("training.commands_mean", "mean", "Take the mean of several recognisers' weights.", "train"),
     "train names": Lazy("training.commands_names", "names", "Count letters of names, to choose between readings.", "train"),
     "train confusions": Lazy(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -23,7 +23,7 @@ from .recogniser_eval import Score, evaluate
 from .recogniser_export import export_onnx
 from .recogniser_net import Model
 from .recogniser_settings import MAY_CHANGE, NetworkSettings, RecogniserSettings
-from .recogniser_trainer import BEST, CHECKPOINT, Trainer, load_weights
+from .recogniser_trainer import BEST, CHECKPOINT, Trainer, described, load_weights
 from .runs import RunRecord, begin_run
 
 ONNX_FILE = "recogniser.onnx"
@@ -37,6 +37,7 @@ def train(settings: RecogniserSettings, say: Callable[[str], None] = print) -> S
     killed after a checkpoint and went on. Raises TagtraceError when data are missing, or a run in ``settings.out`` was begun with
     other settings. Progress goes to ``say`` and to the files of ``runs`` in ``settings.out``.
     """
+    settings = _sized(settings)
     held_out = LineShards(settings.held_out)
     out = Path(settings.out)
     data = [*map(Path, settings.data), Path(settings.held_out)]
@@ -78,6 +79,13 @@ def export(model: Model, folder: Path, crop: CropSettings, network: NetworkSetti
     difference = export_onnx(model, folder / ONNX_FILE, crop)
     export_easyocr(model, folder / "easyocr", crop.height, sizes)
     return difference
+
+
+def _sized(settings: RecogniserSettings) -> RecogniserSettings:
+    """``settings`` with the sizes of the network that the run starts from, where they give none."""
+    if settings.start in ("ppocr", "scratch") or settings.network != NetworkSettings():
+        return settings
+    return replace(settings, network=described(settings.start)[0])
 
 
 class _Run:

@@ -55,14 +55,15 @@ class Stem(nn.Module):
 
 
 class Block(nn.Module):
-    """Depthwise 3x3 to look around, then two 1x1 convolutions to think; ``stride`` 2 halves the height and drops the shortcut."""
+    """Depthwise 3x3 to look around, then two 1x1 convolutions to think, with ``hidden`` channels between them; ``stride`` 2
+    halves the height and drops the shortcut."""
 
-    def __init__(self, dim: int, out: int, excite: bool, stride: int = 1) -> None:
+    def __init__(self, dim: int, out: int, excite: bool, stride: int, hidden: int) -> None:
         super().__init__()
         self.look = nn.Conv2d(dim, dim, 3, (stride, 1), 1, groups=dim)
         self.excite = SqueezeExcite(dim) if excite else nn.Identity()
-        self.widen = nn.Conv2d(dim, 2 * dim, 1)
-        self.narrow = nn.Conv2d(2 * dim, out, 1)
+        self.widen = nn.Conv2d(dim, hidden, 1)
+        self.narrow = nn.Conv2d(hidden, out, 1)
         self.shortcut = stride == 1
 
     def forward(self, x: Tensor) -> Tensor:
@@ -130,7 +131,8 @@ class Model(nn.Module):
     """Reads one text line per picture.
 
     Input: ``float32`` (n, 1, height, width), grey, -1 black to 1 white; output: logits (n, ceil(width / 4), ``num_class``),
-    class 0 the CTC blank. The second argument of ``forward`` is ignored (``easyocr`` passes one).
+    class 0 the CTC blank. The second argument of ``forward`` is ignored (``easyocr`` passes one). ``hidden`` has the channels
+    inside each block, first to last, also of the one that begins each later stage; empty: twice those that come in.
     """
 
     def __init__(
@@ -142,15 +144,17 @@ class Model(nn.Module):
         neck: int = 120,
         layers: int = 2,
         heads: int = 8,
+        hidden: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.stem = Stem(stem, dims[0])
-        blocks: list[nn.Module] = []
+        plan: list[tuple[int, int, bool, int]] = []
         for stage, (dim, depth) in enumerate(zip(dims, depths, strict=True)):
             if stage:
-                blocks.append(Block(dims[stage - 1], dim, excite=False, stride=2))
-            blocks += [Block(dim, dim, excite=i % 2 == 0 and i < depth - 1) for i in range(depth)]
-        self.body = nn.Sequential(*blocks)
+                plan.append((dims[stage - 1], dim, False, 2))
+            plan += [(dim, dim, i % 2 == 0 and i < depth - 1, 1) for i in range(depth)]
+        widths = hidden or [2 * block[0] for block in plan]
+        self.body = nn.Sequential(*(Block(*block, hidden=width) for block, width in zip(plan, widths, strict=True)))
         self.neck = Neck(dims[-1], neck, layers, heads)
         self.head = nn.Linear(neck, num_class)
 

@@ -15,7 +15,8 @@ from .settings_file import load_settings_file
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """Sizes of the network, as ``recogniser_net.Model`` takes them. The start weights ``ppocr`` fit the defaults only."""
+    """Sizes of the network, as ``recogniser_net.Model`` takes them. The start weights ``ppocr`` fit the defaults only; a run that
+    starts from a file has the sizes of that network where none are given."""
 
     stem: int = 48
     dims: tuple[int, ...] = (96, 192, 384)
@@ -23,6 +24,15 @@ class NetworkSettings:
     neck: int = 120
     layers: int = 2
     heads: int = 8
+    hidden: tuple[int, ...] = ()
+    """Channels inside each block, first to last, as ``tagtrace train prune`` chooses them; empty: twice those that come in."""
+
+    def __post_init__(self) -> None:
+        blocks = sum(self.depths) + len(self.dims) - 1
+        if self.hidden and len(self.hidden) != blocks:
+            raise TagtraceError(f"hidden has {len(self.hidden)} numbers of channels: it must have {blocks}, one for each block")
+        if any(width < 1 for width in self.hidden):
+            raise TagtraceError(f"hidden is {', '.join(map(str, self.hidden))}: every block needs at least 1 channel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,11 @@ class RecogniserSettings:
     """Folder for checkpoints, record and results."""
     start: str = "ppocr"
     """``ppocr`` (PP-OCRv6 small of the rapidocr package), ``scratch``, or the path of a checkpoint of an earlier run."""
+    teacher: str = ""
+    """Path of a trained recogniser (``.safetensors`` or checkpoint) that the network learns to be like, beside the texts; empty:
+    from the texts alone."""
+    teacher_share: float = 0.5
+    """How much of the loss is the difference from the teacher, 0..1; the rest is the CTC loss. Counts with a ``teacher`` only."""
     minutes: float = 0.0
     """Length of the run; 0: count ``steps`` instead. With minutes, two runs differ by the speed of the machine."""
     steps: int = 10_000
@@ -87,6 +102,8 @@ class RecogniserSettings:
         for name in ("minutes", "workers", "checkpoint_steps", "eval_steps", "patience", "checkpoint_minutes", "eval_minutes"):
             if getattr(self, name) < 0:
                 raise TagtraceError(f"{name} is {getattr(self, name)}: it cannot be negative")
+        if not 0 <= self.teacher_share <= 1:
+            raise TagtraceError(f"teacher_share is {self.teacher_share}: it must be between 0 and 1")
         if not self.minutes and self.steps < 1:
             raise TagtraceError("give the length of the run: minutes above 0, or steps of at least 1")
 

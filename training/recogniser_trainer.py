@@ -51,6 +51,10 @@ class Trainer:
             load_ppocr(model, ppocr_file(), ALPHABET)
         elif settings.start != "scratch":
             load_weights(model, settings.start)
+        self.teacher: Model | None = None
+        if settings.teacher:
+            teacher, _, _ = model_of(settings.teacher)
+            self.teacher = teacher.requires_grad_(False).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model: Model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(self._groups(), lr=settings.learning_rate, betas=(0.9, 0.98))
@@ -143,7 +147,7 @@ class Trainer:
             for part in self.model.modules():
                 if isinstance(part, nn.BatchNorm2d):
                     part.eval()
-        loss = ctc_loss(self.model, batch, self.settings.bfloat16)
+        loss = self._loss(batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
@@ -153,6 +157,16 @@ class Trainer:
         self.taken += 1
         self.whole = True
         return float(loss.detach())
+
+    def _loss(self, batch: Batch) -> Tensor:
+        log_probs = log_probs_of(self.model, batch, self.settings.bfloat16)
+        loss = ctc_loss(log_probs, batch)
+        if self.teacher is None:
+            return loss
+        with torch.no_grad():
+            wanted = log_probs_of(self.teacher, batch, self.settings.bfloat16)
+        share = self.settings.teacher_share
+        return (1 - share) * loss + share * teacher_loss(log_probs, wanted, batch)
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -188,17 +202,30 @@ def _shape(progress: float, warm_up: float) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
 
 
-def ctc_loss(model: nn.Module, batch: Batch, bfloat16: bool) -> Tensor:
-    """Mean over lines of the CTC loss divided by the text's length; the loss itself is computed in ``float32``."""
+def log_probs_of(model: nn.Module, batch: Batch, bfloat16: bool) -> Tensor:
+    """Log-probabilities (n, steps, classes) of a batch, in ``float32``, on the device of ``model``."""
     device = next(model.parameters()).device
     pictures = batch.pictures.to(device).contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
         logits = model(pictures)
-    log_probs = logits.float().log_softmax(-1).transpose(0, 1)
-    if device.type == "mps":  # torch has no CTC loss there
+    found: Tensor = logits.float().log_softmax(-1)
+    return found
+
+
+def ctc_loss(log_probs: Tensor, batch: Batch) -> Tensor:
+    """Mean over lines of the CTC loss divided by the text's length; ``log_probs`` is (n, steps, classes)."""
+    log_probs = log_probs.transpose(0, 1)
+    if log_probs.device.type == "mps":  # torch has no CTC loss there
         log_probs = log_probs.cpu()
     steps = torch.full((len(batch.lengths),), log_probs.shape[0], dtype=torch.int64)
     return functional.ctc_loss(log_probs, batch.targets.to(log_probs.device), steps, batch.lengths, zero_infinity=True)
+
+
+def teacher_loss(log_probs: Tensor, wanted: Tensor, batch: Batch) -> Tensor:
+    """Mean over lines of the Kullback-Leibler divergence from ``wanted``, the teacher's log-probabilities, to ``log_probs``, both
+    (n, steps, classes): summed over the steps and divided by the text's length, so that it weighs as the CTC loss does."""
+    apart = functional.kl_div(log_probs, wanted, reduction="none", log_target=True).sum((1, 2))
+    return (apart / batch.lengths.clamp(min=1).to(apart.device)).mean()
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:

@@ -236,13 +236,20 @@ def _library(module: str, extra: str) -> Any:
 
 
 def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], may_change: frozenset[str], path: Path) -> None:
-    changed = [name for name in now if name not in may_change and name in before and before[name] != now[name]]
+    changed = [name for name in now if name not in may_change and name in before and _differ(before[name], now[name])]
     if changed:
         name = changed[0]
         raise TagtraceError(
             f"{path}: this run was begun with {name} = {before[name]}, now it is {now[name]}; go on with the same settings, or "
             f"begin a new run in another folder"
         )
+
+
+def _differ(before: Any, now: Any) -> bool:
+    """Whether two settings differ, but for parts that an earlier version did not have."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return any(_differ(before[name], now[name]) for name in now if name in before)
+    return bool(before != now)
 
 
 def _step_of(line: str) -> int:
