@@ -342,11 +342,12 @@ def _to_rgb(picture: PilImage.Image) -> Image:
     rows = max(1, _STRIP_PIXELS // picture.width)
     try:
         for top in range(0, picture.height, rows):
-            strip = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+            strip = picture if rows >= picture.height else picture.crop((0, top, picture.width, min(top + rows, picture.height)))
             if see_through:
                 layer = strip.convert("RGBA")
                 strip = PilImage.alpha_composite(PilImage.new("RGBA", layer.size, (255, 255, 255, 255)), layer)
-            pixels[top : top + rows] = np.asarray(strip.convert("RGB"), np.uint8)
+            # Pillow copies what is RGB already.
+            pixels[top : top + rows] = np.asarray(strip if strip.mode == "RGB" else strip.convert("RGB"), np.uint8)
     except ValueError as error:
         raise _Refused(
             FailureCode.UNSUPPORTED, f"pictures of the colour mode {picture.mode} are not read; convert to RGB"
