@@ -30,15 +30,17 @@ _GREY = 114
 class DetectionSettings:
     """How photos are looked at. Lengths are in pixels, confidences and IoU in 0..1."""
 
-    input_px: int = 800
+    input_px: int = 640
     """Long side of the network's input; smaller photos are not blown up."""
     overview_px: int = 480
     """Long side of a second, smaller look at a photo in which the first found nothing: close-ups have letters larger than any
     in training. 0: none."""
-    tile_from: float = 2.5
-    """Photos whose long side is more than so many times ``input_px`` are also looked at in tiles."""
+    tile_from_px: int = 2000
+    """Photos with a longer side than this are also looked at in tiles."""
+    tile_px: int = 800
+    """Long side of the network's input for these photos, instead of ``input_px``: for the whole of them and for each tile."""
     tiled_px: int = 1600
-    """Long side to which a photo is shrunk before it is cut into tiles of ``input_px``: bounds the time for huge photos."""
+    """Long side to which a photo is shrunk before it is cut into tiles: bounds the time for huge photos."""
     tile_overlap: float = 0.25
     """Share of a tile that it has in common with its neighbour, at least."""
     tile_hint: float = 0.02
@@ -64,8 +66,10 @@ class DetectionSettings:
     merge: MergeSettings = field(default_factory=MergeSettings)
 
     def __post_init__(self) -> None:
-        if self.input_px < STRIDE or self.input_px % STRIDE:
-            raise TagtraceError(f"input_px is {self.input_px}: choose a multiple of {STRIDE}")
+        for name in ("input_px", "tile_px"):
+            side = getattr(self, name)
+            if side < STRIDE or side % STRIDE:
+                raise TagtraceError(f"{name} is {side}: choose a multiple of {STRIDE}")
         if not 0 <= self.tile_overlap < 1:
             raise TagtraceError(f"tile_overlap is {self.tile_overlap}: choose a share of at least 0 and less than 1")
 
@@ -85,12 +89,14 @@ class View:
 def plan_views(width: int, height: int, settings: DetectionSettings) -> list[View]:
     """The whole photo, and for large photos the overlapping tiles that cover it, all the same size."""
     long = max(width, height)
-    shrink = min(1.0, settings.input_px / long)
+    tiled = long > settings.tile_from_px
+    side = settings.tile_px if tiled else settings.input_px
+    shrink = min(1.0, side / long)
     views = [View(0, 0, width, height, max(1, round(width * shrink)), max(1, round(height * shrink)))]
-    if long <= settings.tile_from * settings.input_px:
+    if not tiled:
         return views
     detail = min(1.0, settings.tiled_px / long)
-    tile = settings.input_px / detail
+    tile = side / detail
     for top, bottom in _spans(height, tile, settings.tile_overlap):
         for left, right in _spans(width, tile, settings.tile_overlap):
             views.append(

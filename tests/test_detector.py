@@ -81,7 +81,7 @@ def walls(draw: st.DrawFn) -> list[Quad]:
 @settings(max_examples=60, deadline=None)
 @given(walls(), st.sampled_from([640, 768, 960]), st.booleans(), st.randoms(use_true_random=False))
 def test_lines_come_out_once_however_they_were_cut(lines: list[Quad], tile: int, whole_too: bool, rng: random.Random) -> None:
-    views = plan_views(WIDTH, HEIGHT, DetectionSettings(input_px=tile, tile_from=1.0, tiled_px=2000, tile_overlap=0.3))
+    views = plan_views(WIDTH, HEIGHT, DetectionSettings(tile_px=tile, tile_from_px=tile, tiled_px=2000, tile_overlap=0.3))
     found = [
         box
         for number, view in enumerate(views)
@@ -95,6 +95,15 @@ def test_lines_come_out_once_however_they_were_cut(lines: list[Quad], tile: int,
         assert max(iou(line, region.quad) for region in merged) > 0.85
     rng.shuffle(found)
     assert merge(found) == merged
+
+
+def test_large_photos_are_seen_finer_and_in_tiles() -> None:
+    settings = DetectionSettings(input_px=320, tile_px=480, tile_from_px=1000, tiled_px=960)
+    (whole,) = plan_views(1000, 500, settings)
+    assert (whole.width, whole.height) == (320, 160)
+    whole, *tiles = plan_views(2000, 1000, settings)
+    assert (whole.width, whole.height) == (480, 240)
+    assert len(tiles) == 3 and all((tile.width, tile.height) == (480, 480) for tile in tiles)
 
 
 def test_two_fragments_of_a_long_line_are_united() -> None:
@@ -143,7 +152,7 @@ def test_two_lines_lumped_together_are_two_lines() -> None:
 
 
 def test_a_small_photo_is_seen_whole_only_and_a_large_one_in_tiles_that_cover_it() -> None:
-    settings_ = DetectionSettings(input_px=640, tile_from=1.5, tiled_px=1600, tile_overlap=0.25)
+    settings_ = DetectionSettings(tile_px=640, tile_from_px=960, tiled_px=1600, tile_overlap=0.25)
     assert plan_views(500, 300, settings_) == [View(0, 0, 500, 300, 500, 300)]
     assert plan_views(900, 600, settings_) == [View(0, 0, 900, 600, 640, 427)]
     views = plan_views(4000, 3000, settings_)
@@ -370,7 +379,9 @@ def test_a_class_of_other_text_lowers_what_speaks_for_an_advert() -> None:
 
 @pytest.mark.train
 def test_the_exported_network_is_a_detector_for_any_shape(exported: Path) -> None:
-    detector = OnnxDetector(exported, DetectionSettings(input_px=160, tile_from=1.5, tiled_px=320, line_confidence=0.02))
+    detector = OnnxDetector(
+        exported, DetectionSettings(input_px=160, tile_px=160, tile_from_px=240, tiled_px=320, line_confidence=0.02)
+    )
     assert isinstance(detector, Detector)
     assert (detector.info.task, detector.info.name, len(detector.info.sha256)) == ("detector", "tiny", 64)
     rng = np.random.default_rng(4)

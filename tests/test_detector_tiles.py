@@ -13,7 +13,7 @@ from tagtrace.models.detector import DetectionSettings, OnnxDetector
 from tagtrace.models.geometry import centre
 from tagtrace.models.runtime import Runtime
 
-SETTINGS = DetectionSettings(input_px=320, overview_px=0, tile_from=2.0, tiled_px=1280)
+SETTINGS = DetectionSettings(input_px=320, tile_px=320, overview_px=0, tile_from_px=640, tiled_px=1280)
 
 
 class SeesPaint:
