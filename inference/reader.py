@@ -45,6 +45,8 @@ class ReaderSettings:
     """A line of which this share lies within one that says more is a part of it."""
     min_side_px: float = 2.0
     """Regions thinner than this hold nothing that could be read."""
+    least_advert: float = 0.02
+    """Text that looks like an advert's with less belief than this is not read: plates, shop signs, printed notices."""
 
 
 class TagtraceReader:
@@ -92,7 +94,9 @@ class TagtraceReader:
         return [lines[n] for n in sorted(kept)]
 
     def _is_line(self, region: Region) -> bool:
-        return region.kind is RegionKind.LINE and min(geometry.size(region.quad)) >= self._settings.min_side_px
+        settings = self._settings
+        large = min(geometry.size(region.quad)) >= settings.min_side_px
+        return region.kind is RegionKind.LINE and large and region.advert >= settings.least_advert
 
     def _read(self, places: Sequence[tuple[Image, Quad]]) -> list[tuple[Quad, Reading]]:
         """Read each place; make lines longer that go on beyond it, and look again, in another crop, at those in doubt."""
