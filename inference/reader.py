@@ -22,7 +22,7 @@ class ReaderSettings:
     """Height of the crops; the recogniser brings them to its own."""
     crop_max_width_px: int = 1920
     """Longer lines are squeezed to this width."""
-    margin_along: float = 0.3
+    margin_along: float = 0.5
     """What is added at both ends of a region before it is cut out, as a share of its height: a letter cut off cannot be read."""
     margin_across: float = 0.1
     """What is added above and below, as a share of its height."""
@@ -45,7 +45,7 @@ class ReaderSettings:
     """A line of which this share lies within one that says more is a part of it."""
     min_side_px: float = 2.0
     """Regions thinner than this hold nothing that could be read."""
-    least_advert: float = 0.02
+    least_advert: float = 0.01
     """Text that looks like an advert's with less belief than this is not read: plates, shop signs, printed notices."""
 
 

@@ -199,7 +199,7 @@ def test_reader_passes_over_regions_without_an_area() -> None:
 
 def test_text_that_is_surely_no_adverts_is_not_read() -> None:
     plate, advert = (
-        Region(RegionKind.LINE, quad(10, 10, 80, 20), 0.9, 0.01),
+        Region(RegionKind.LINE, quad(10, 10, 80, 20), 0.9, 0.005),
         Region(RegionKind.LINE, quad(10, 60, 80, 20), 0.9, 0.4),
     )
     ((lines, _),) = TagtraceReader(FixedDetector(plate, advert), BrightestSide()).read_lines([photo().pixels])
