@@ -34,6 +34,7 @@ __all__ = [
     "distance_m",
     "partition",
     "place",
+    "placements",
     "trace",
 ]
 
@@ -46,14 +47,21 @@ def place(sightings: Sequence[Sighting], settings: ClusterSettings | None = None
     """
     settings = settings or ClusterSettings()
     items = [trace(sighting, settings) for sighting in _unique(sightings)]
-    walls = partition(items, rules, settings)
+    made = placements(items, partition(items, rules, settings), settings)
+    return [made[sighting.key] for sighting in sightings]
+
+
+def placements(items: Sequence[Traced], walls: Groups, settings: ClusterSettings) -> dict[Key, Placement]:
+    """The placements of sightings of which it is known which are of one physical advert (``walls``, by their numbers).
+
+    ``items`` are in the order of their keys, each once; of their pictures and words nothing is needed.
+    """
     shops = _shop_groups(items, walls, settings)
     reasons = _reasons(items, walls, settings)
-    made = {
+    return {
         item.key: Placement(_id("c", items[walls.find(i)].key), _id("s", items[shops.find(i)].key), reasons[i])
         for i, item in enumerate(items)
     }
-    return [made[sighting.key] for sighting in sightings]
 
 
 def _unique(sightings: Iterable[Sighting]) -> list[Sighting]:

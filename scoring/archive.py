@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..contract import Advert, Analysis, Failure, Flag, Identifier, Link, Placement
 from ..linking.agreement import best_shares, together
-from ..linking.clusters import ClusterSettings, Key
+from ..linking.clusters import ClusterSettings, Key, placements
 from ..linking.shops import LinkSettings, Shops, link_advert
 from .inputs import Item
 from .past import StoredAdvert, StorePast
@@ -76,11 +76,14 @@ class Placed:
 
 
 class Archive:
-    """Places the photos of a work file in a store. ``described`` are the settings that the photos were scored with."""
+    """Places the photos of a work file in a store; without one, it is only worked out what becomes of them.
+
+    ``described`` are the settings that the photos were scored with.
+    """
 
     def __init__(
         self,
-        store: Store,
+        store: Store | None,
         book: Workbook,
         shops: Shops,
         settings: ArchiveSettings,
@@ -100,24 +103,42 @@ class Archive:
 
     def place(self, at: datetime) -> Placed:
         """Do what is left to do; ``at`` is the time of the run, in UTC. Raises ``Interrupted`` after Ctrl-C."""
+        assert self._store is not None, "there is no store to place the photos in"
+        self.work_out()
+        actor = "score " + ", ".join(json.loads(self._book.get("models") or "[]"))
+        clusters = self._settings.clusters
+        putting = Putting(self._store, self._described, clusters, self._features_of, at, actor, self._photos)
+        self._go("write", "writing", lambda part: self._write(part, putting))
+        self._go("compare", "comparing pictures", lambda part: self._compare(part, actor))
+        return self._summary()
+
+    def work_out(self) -> None:
+        """The first three steps, as far as they are not done: nothing is written to the store. Raises as ``place``."""
         from ..linking.store.trial import copy_book
 
         book = self._book
-        if not book.get("copied"):
+        if self._store is not None and not book.get("copied"):
             self._progress.say("placing: copying the sightings of the store")
             copied = copy_book(self._store, book.trial)
             with book.trial.begin() as session:
                 book.note(session, "copied", str(copied))
         known = book.known()
-        actor = "score " + ", ".join(json.loads(book.get("models") or "[]"))
-        clusters = self._settings.clusters
-        putting = Putting(self._store, self._described, clusters, self._features_of, at, actor, self._photos)
         self._go("look", "first look", self._look)
         self._go("read", "reading photos together", lambda part: self._read(part, known))
         self._go("decide", "linking", lambda part: self._decide(part, known))
-        self._go("write", "writing", lambda part: self._write(part, putting))
-        self._go("compare", "comparing pictures", lambda part: self._compare(part, actor))
-        return self._summary()
+
+    def placements(self) -> dict[Key, Placement]:
+        """Where the adverts of the archive belong among themselves, when that is worked out."""
+        from ..linking.store.trial import light_sightings
+
+        clusters = self._settings.clusters
+        with self._book.trial.read() as session:
+            items, walls = light_sightings(session, self._book.known(), clusters)
+        return placements(items, walls, clusters)
+
+    def found(self, photos: Sequence[str]) -> dict[str, list[tuple[tuple[Identifier, ...], tuple[Link, ...]]]]:
+        """What is reported of some photos, advert by advert, when that is worked out."""
+        return self._book.found(photos)
 
     def _go(self, step: str, words: str, work: Callable[[list[Spooled]], Callable[[Any], None]]) -> None:
         """One step over all photos that it has not been over. ``work`` gives what is to be noted together with the progress."""
@@ -188,6 +209,8 @@ class Archive:
     def _earlier(self, members: Mapping[str, Sequence[Key]]) -> dict[str, list[StoredAdvert]]:
         from ..linking.store.loading import clearest_adverts
 
+        if self._store is None:
+            return {}
         with self._store.read() as session:
             wanted = {wall: keys for wall, keys in members.items() if keys}
             found = clearest_adverts(session, wanted, self._settings.placing.stored_readings)
@@ -207,7 +230,7 @@ class Archive:
             analysis, _ = photos[sha256]
             agreed[sha256, n] = agreed_advert(analysis.adverts[n], identifiers, supported, placing)
             views[sha256, n] = view_of(analysis, n, walls[sha256, n])
-        past = StorePast(self._store, known, self._settings.clusters)
+        past = None if self._store is None else StorePast(self._store, known, self._settings.clusters)
         linked = linked_all(agreed, views, self._shops, self._settings.links, past)
         found: dict[str, list[tuple[tuple[Identifier, ...], tuple[Link, ...]]]] = defaultdict(list)
         for key, advert in agreed.items():
@@ -224,6 +247,7 @@ class Archive:
 
         keys = [(photo.sha256, n) for photo in part for n in range(len(photo.record["adverts"]))]
         pictured = [key for key in keys if self._features_of(*key) is not None]
+        assert self._store is not None
         keep_stencils(self._store, pictured, clusters=self._settings.clusters, actor=actor)
         return lambda session: None
 
@@ -255,6 +279,7 @@ class Archive:
             identifiers += sum(len(advert.links) for result in results for advert in result.adverts)
             failures += [(r.analysis.name, r.analysis.failure) for r in results if r.analysis.failure is not None]
             keys = [(result.analysis.sha256, n) for result in results for n in range(len(result.adverts))]
+            assert self._store is not None
             with self._store.read() as session:
                 # Names of millions of clusters would be much; their numbers are little.
                 clusters.update(map(hash, clusters_of(session, keys).values()))

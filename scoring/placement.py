@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..linking.shops import Shops
 from .archive import Archive, ArchiveSettings, Placed
 from .files import explained
 from .inputs import Item
@@ -51,10 +53,22 @@ class ToPlace:
 
 def place_in(store: Store, what: ToPlace, folder: Path, progress: ProgressView) -> Placed:
     """Place an archive; the work file lies in ``folder`` until all is done. Raises ``Interrupted`` after Ctrl-C."""
+    with opened_archive(store, register_of(store), what, folder, progress) as (archive, at):
+        return archive.place(at)
+
+
+@contextmanager
+def opened_archive(
+    store: Store | None, shops: Shops, what: ToPlace, folder: Path, progress: ProgressView
+) -> Iterator[tuple[Archive, datetime]]:
+    """What is to be placed, in a work file in ``folder``, with the time of the run; the file is removed when all went well.
+
+    Raises ``Interrupted`` after Ctrl-C.
+    """
     from ..linking.store.workbook import Workbook
 
     path = folder / _WORK_FILE
-    identity = _identity(what, store.name)
+    identity = _identity(what, store.name if store is not None else "")
     if path.exists():
         with Workbook.opened(path) as book:
             known = book.get("identity") == identity
@@ -76,11 +90,9 @@ def place_in(store: Store, what: ToPlace, folder: Path, progress: ProgressView) 
             with book.trial.begin() as session:
                 book.note(session, "at", datetime.now(UTC).isoformat())
                 book.note(session, "identity", identity)
-        shops = register_of(store)
         archive = Archive(store, book, shops, settings, what.described, what.features_of, progress, what.photos)
-        placed = archive.place(datetime.fromisoformat(book.get("at")))
+        yield archive, datetime.fromisoformat(book.get("at"))
     _remove(path)
-    return placed
 
 
 def _identity(what: ToPlace, store: str) -> str:

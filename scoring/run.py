@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from ..linking.shops import Shops, load_shops
 from .build import check_reader
 from .files import explained, locked, write_atomically
 from .inputs import Item
+from .large import placed_on_disk
 from .local import LocalScoring
 from .past import StorePast
 from .placement import ToPlace, of_scores, place_in
@@ -128,6 +129,11 @@ class _Run:
             scores = scoring.score()
             if self._store is not None and not self._request.formats:
                 return self._archive(self._store, begin, scores)
+            if len(scores.items) > self._settings.run.in_memory_photos:
+                what = self._to_place(scores)
+                with placed_on_disk(self._store, shops, scores, what, self._folders.work, self._progress) as filed:
+                    files = self._write(scores, filed, shops)
+                    return _summary(filed, scores.resumed, time.perf_counter() - begin, files)
             self._progress.say("writing")
             results = self._results(scores, shops)
             if self._store is not None:
@@ -138,10 +144,10 @@ class _Run:
             files = self._write(scores, results, shops)
         return _summary(results, scores.resumed, time.perf_counter() - begin, files)
 
-    def _archive(self, store: Store, begin: float, scores: Scores) -> Summary:
-        """Place what was scored batch by batch, without having all of it in memory."""
+    def _to_place(self, scores: Scores) -> ToPlace:
+        """What was scored, to be placed batch by batch without having all of it in memory."""
         identity, spool = of_scores(scores)
-        what = ToPlace(
+        return ToPlace(
             identity=identity,
             spool=spool,
             described=self._described(scores),
@@ -150,7 +156,10 @@ class _Run:
             storing=self._request.storing,
             photos=self._keep_photos(scores),
         )
-        placed = place_in(store, what, self._folders.work, self._progress)
+
+    def _archive(self, store: Store, begin: float, scores: Scores) -> Summary:
+        """Place what was scored, and write no files."""
+        placed = place_in(store, self._to_place(scores), self._folders.work, self._progress)
         unread = tuple((scores.items[number].name, failure) for number, failure in scores.failures.items())
         return Summary(
             photos=len(scores.items),
@@ -202,11 +211,11 @@ class _Run:
         except (OSError, ValueError, TagtraceError):
             return None
 
-    def _write(self, scores: Scores, results: Sequence[PhotoResult], shops: Shops) -> tuple[Path, ...]:
+    def _write(self, scores: Scores, results: Collection[PhotoResult], shops: Shops) -> tuple[Path, ...]:
         """Make all files aside, and put them in place when all of them are whole."""
         for item, result in zip(scores.items, results, strict=True):
             self._complete_pictures(item, result.analysis, scores.scored)
-        batch = Batch(tuple(results), shops, self._described(scores), self._settings.run, self._folders.crops)
+        batch = Batch(results, shops, self._described(scores), self._settings.run, self._folders.crops)
         made: list[tuple[Path, Path]] = []
         for name, writer in WRITERS.items():
             if name in self._request.formats:
@@ -244,15 +253,15 @@ def _scoring(request: ScoreRequest, progress: ProgressView) -> Scoring:
     return LocalScoring(request, progress)
 
 
-def _summary(results: Sequence[PhotoResult], resumed: int, seconds: float, files: tuple[Path, ...]) -> Summary:
-    adverts = [advert for result in results for advert in result.adverts]
-    return Summary(
-        photos=len(results),
-        resumed=resumed,
-        adverts=len(adverts),
-        identifiers=sum(len(advert.links) for advert in adverts),
-        clusters=len({advert.placement.cluster for advert in adverts}),
-        failures=tuple((r.analysis.name, r.analysis.failure) for r in results if r.analysis.failure is not None),
-        seconds=seconds,
-        files=files,
-    )
+def _summary(results: Iterable[PhotoResult], resumed: int, seconds: float, files: tuple[Path, ...]) -> Summary:
+    photos = adverts = identifiers = 0
+    clusters: set[str] = set()
+    failures: list[tuple[str, Failure]] = []
+    for result in results:
+        photos += 1
+        adverts += len(result.adverts)
+        identifiers += sum(len(advert.links) for advert in result.adverts)
+        clusters.update(advert.placement.cluster for advert in result.adverts)
+        if result.analysis.failure is not None:
+            failures.append((result.analysis.name, result.analysis.failure))
+    return Summary(photos, resumed, adverts, identifiers, len(clusters), tuple(failures), seconds, files)

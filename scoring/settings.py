@@ -38,6 +38,8 @@ class RunSettings:
     """What is shown around an advert in the report, as a share of its size."""
     jpeg_quality: int = 85
     crop_jpeg_quality: int = 72
+    in_memory_photos: int = 2000
+    """Larger runs are placed on the disk, batch by batch, so that memory does not grow with them."""
     report_crops: int = 3000
     """Adverts shown with their picture in the report, the surest first: it has to open in a browser."""
 

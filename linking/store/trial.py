@@ -7,7 +7,8 @@ batch a transaction, and the store itself stays as it is.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ..book import Book
-from ..sightings import ClusterSettings, Key, Sighting
+from ..bundles import Groups
+from ..sightings import ClusterSettings, Key, Sighting, Traced
+from .cluster_rows import record_from
 from .cluster_shelf import SqlShelf
 from .cluster_tables import (
     BundleRow,
@@ -69,6 +72,27 @@ def put_on_trial(session: Session, sightings: Sequence[Sighting], settings: Clus
         Book(shelf, settings, explained=False).put(part, at=datetime.now(UTC), actor="trial")
         shelf.save()
         session.flush()
+
+
+def light_sightings(session: Session, photos: Container[str], settings: ClusterSettings) -> tuple[list[Traced], Groups]:
+    """The sightings of some photos by key, without words, pictures and what contacts may be instead, and their clusters.
+
+    A kilobyte or two for each: enough for ``clusters.placements``.
+    """
+    items, names = [], []
+    wanted: Any = select(SightingRow, BundleRow.cluster).join(BundleRow, BundleRow.id == SightingRow.bundle)
+    wanted = wanted.order_by(SightingRow.photo, SightingRow.advert).execution_options(yield_per=_COPIED)
+    for row, cluster in session.execute(wanted):
+        if row.photo in photos:
+            seen = record_from(row, settings).traced
+            contacts = tuple(replace(item, alternatives=(), raw="") for item in seen.sighting.identifiers)
+            items.append(replace(seen, sighting=replace(seen.sighting, identifiers=contacts)))
+            names.append(cluster)
+        session.expunge(row)
+    walls, first = Groups(len(names)), dict[str, int]()
+    for number, name in enumerate(names):
+        walls.join(number, first.setdefault(name, number))
+    return items, walls
 
 
 def members_of(session: Session, clusters: Collection[str]) -> dict[str, list[Key]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from ..settings import RunSettings
 class Batch:
     """All results of a run in the order of their files, and what is needed to tell about them.
 
-    ``settings`` are those that decided the results (in every record of ``results.jsonl``); ``crops`` is the folder with the
-    adverts' pictures (see ``worker.crop_path``).
+    ``results`` are gone over several times, and may lie on the disk: a writer holds no more of them than it has to. ``settings``
+    are those that decided the results (in every record of ``results.jsonl``); ``crops`` is the folder with the adverts' pictures
+    (see ``worker.crop_path``).
     """
 
-    results: tuple[PhotoResult, ...]
+    results: Collection[PhotoResult]
     shops: Shops
     settings: Mapping[str, object]
     run: RunSettings

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
+from heapq import nsmallest
 from importlib import resources
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 
 from ... import __version__
-from ...contract import SCHEMA_VERSION
+from ...contract import SCHEMA_VERSION, ModelInfo
 from ..records import AdvertResult, Json, PhotoResult, time_to_json
 from ..worker import crop_path
 from .batch import Batch, advert_confidence, advert_text, linked, shop_of
@@ -44,26 +45,38 @@ def write_report(batch: Batch, file: BinaryIO) -> None:
 
 def report_data(batch: Batch) -> Json:
     """What the page is told, ready for JSON. Reports and reporters are left out."""
-    pairs = [(result, index) for result in batch.results for index in range(len(result.adverts))]
-    surest = sorted(pairs, key=lambda pair: (-advert_confidence(pair[0].adverts[pair[1]]), pair[0].analysis.name, pair[1]))
-    pictured = {(id(result), index) for result, index in surest[: batch.run.report_crops]}
-    analyses = [result.analysis for result in batch.results]
+    pictured = _surest(batch)
+    adverts: list[Json] = []
+    failures: list[Json] = []
+    models: dict[ModelInfo, Json] = {}
+    for number, result in enumerate(batch.results):
+        failure = result.analysis.failure
+        adverts += [_advert(batch, result, n, pictured=(number, n) in pictured) for n in range(len(result.adverts))]
+        models |= {model: asdict(model) for model in result.analysis.models if model not in models}
+        if failure is not None:
+            failures.append({"file": result.analysis.name, "code": failure.code.value, "message": failure.message})
     return {
-        "photos": len(analyses),
-        "clusters": len({advert.placement.cluster for result in batch.results for advert in result.adverts}),
-        "adverts": [_advert(batch, result, index, pictured=(id(result), index) in pictured) for result, index in pairs],
-        "failures": [
-            {"file": analysis.name, "code": analysis.failure.code.value, "message": analysis.failure.message}
-            for analysis in analyses
-            if analysis.failure is not None
-        ],
+        "photos": len(batch.results),
+        "clusters": len({advert["cluster"] for advert in adverts}),
+        "adverts": adverts,
+        "failures": failures,
         "provenance": {
             "tagtrace": __version__,
             "schema": SCHEMA_VERSION,
-            "models": list({model: asdict(model) for analysis in analyses for model in analysis.models}.values()),
+            "models": list(models.values()),
             "settings": dict(batch.settings),
         },
     }
+
+
+def _surest(batch: Batch) -> set[tuple[int, int]]:
+    """The adverts that are shown with their picture, by the number of their result and their own."""
+    ranked = [
+        (-advert_confidence(advert), result.analysis.name, n, number)
+        for number, result in enumerate(batch.results)
+        for n, advert in enumerate(result.adverts)
+    ]
+    return {(number, n) for _, _, n, number in nsmallest(batch.run.report_crops, ranked)}
 
 
 def _advert(batch: Batch, result: PhotoResult, index: int, *, pictured: bool) -> Json:

@@ -7,14 +7,21 @@ import io
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
 from statistics import fmean
 from typing import BinaryIO
 
+from ...contract import Analysis
 from ..records import AdvertResult, PhotoResult, time_to_json
 from .batch import Batch, advert_confidence, advert_text, linked, shop_of
 
 _HARMLESS = re.compile(r"[+@]?[\w.:/-]+")
 """What can do no harm although it begins like a formula: phones, invites, handles. Calls need brackets, quotes or bars."""
+
+_ROW_GROUP = 5000
+"""Adverts in one row group of the Parquet file: so many are in memory together."""
 
 IDENTIFIER_COLUMNS = (
     "file sha256 advert kind value raw confidence flags outcome link_probability shop_id shop_name known_kind known_value "
@@ -68,8 +75,10 @@ def write_adverts(batch: Batch, file: BinaryIO) -> None:
             ("report_id", pa.string()),
         ]
     )
-    rows = [_advert_row(batch, result, index) for result in batch.results for index in range(len(result.adverts))]
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
+    rows = (_advert_row(batch, result, index) for result in batch.results for index in range(len(result.adverts)))
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        while part := list(islice(rows, _ROW_GROUP)):
+            writer.write_table(pa.Table.from_pylist(part, schema=schema))
 
 
 def csv_safe(value: object) -> object:
@@ -110,24 +119,49 @@ def _identifier_rows(batch: Batch) -> Iterable[list[object]]:
 
 
 def _cluster_rows(batch: Batch) -> Iterable[list[object]]:
-    clusters: dict[str, list[tuple[PhotoResult, AdvertResult]]] = defaultdict(list)
+    clusters: dict[str, _Cluster] = defaultdict(_Cluster)
     for result in batch.results:
         for advert in result.adverts:
-            clusters[advert.placement.cluster].append((result, advert))
-    for cluster, members in sorted(clusters.items()):
-        photos = [result.analysis for result, _ in members]
-        seen = sorted(photo.taken_at for photo in photos if photo.taken_at is not None)
-        places = [(photo.lat, photo.lon) for photo in photos if photo.lat is not None and photo.lon is not None]
-        shops = sorted({shop for _, advert in members if (shop := shop_of(advert))})
-        contacts = sorted({f"{i.kind}:{i.value}" for _, advert in members for i in advert.advert.identifiers})
+            clusters[advert.placement.cluster].add(result.analysis, advert)
+    for name, cluster in sorted(clusters.items()):
+        shops, places, seen = sorted(cluster.shops), cluster.places, cluster.seen
         yield [
-            *(cluster, members[0][1].placement.shop_cluster, len({photo.sha256 for photo in photos}), len(members)),
-            *(" ".join(shops), "; ".join(filter(None, map(batch.shop_name, shops))), " ".join(contacts)),
-            *((time_to_json(seen[0]), time_to_json(seen[-1])) if seen else ("", "")),
+            *(name, cluster.shop_cluster, len(cluster.photos), cluster.adverts),
+            *(" ".join(shops), "; ".join(filter(None, map(batch.shop_name, shops))), " ".join(sorted(cluster.contacts))),
+            *((time_to_json(min(seen)), time_to_json(max(seen))) if seen else ("", "")),
             *(round(fmean(axis), 7) if places else "" for axis in (zip(*places, strict=True) if places else ((), ()))),
-            round(max(advert_confidence(advert) for _, advert in members), 4),
-            "; ".join(sorted({photo.name for photo in photos})),
+            round(cluster.confidence, 4),
+            "; ".join(sorted(cluster.names)),
         ]
+
+
+@dataclass(slots=True)
+class _Cluster:
+    """What is told of one physical advert, gathered as its photos come."""
+
+    shop_cluster: str = ""
+    adverts: int = 0
+    photos: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    shops: set[str] = field(default_factory=set)
+    contacts: set[str] = field(default_factory=set)
+    seen: list[datetime] = field(default_factory=list)
+    places: list[tuple[float, float]] = field(default_factory=list)
+    confidence: float = 0.0
+
+    def add(self, photo: Analysis, advert: AdvertResult) -> None:
+        """One more photo of it."""
+        self.shop_cluster = self.shop_cluster or advert.placement.shop_cluster
+        self.adverts += 1
+        self.photos.add(photo.sha256)
+        self.names.add(photo.name)
+        self.shops.update(filter(None, [shop_of(advert)]))
+        self.contacts.update(f"{i.kind}:{i.value}" for i in advert.advert.identifiers)
+        self.confidence = max(self.confidence, advert_confidence(advert))
+        if photo.taken_at is not None:
+            self.seen.append(photo.taken_at)
+        if photo.lat is not None and photo.lon is not None:
+            self.places.append((photo.lat, photo.lon))
 
 
 def _advert_row(batch: Batch, result: PhotoResult, index: int) -> dict[str, object]:
