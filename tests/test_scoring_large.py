@@ -115,7 +115,7 @@ def test_every_file_is_the_same(scored: Path, tmp_path: Path) -> None:
     for path in files(again):
         path.unlink()
     assert run(again, 5) == replace(
-        run(scored, 1000), seconds=pytest.approx(0, abs=60), files=tuple(again / n for n in ORDER) + (again / "annotated",)
+        run(scored, 1000), seconds=pytest.approx(0, abs=60), files=(*(again / n for n in ORDER), again / "annotated")
     )
     for name in names:
         if name.endswith(".parquet"):
