@@ -288,12 +288,10 @@ def _pairs(a: AdvertFeatures, b: AdvertFeatures, settings: MatchSettings) -> NDA
     """Features that choose each other, and clearly: numbers in a and b, shape (k, 2)."""
     if len(a.points) < 2 or len(b.points) < 2:
         return np.zeros((0, 2), np.intp)
-    ones = np.bitwise_count(a.descriptors.view(np.uint64)[:, None] ^ b.descriptors.view(np.uint64)[None])
-    bits = ones.sum(axis=2, dtype=np.int32)
-    rows = np.arange(len(bits))
-    near = np.partition(bits, 1, axis=1)[:, :2]
-    best = bits.argmin(axis=1)
-    mutual = bits.argmin(axis=0)[best] == rows
+    near, there = cv2.batchDistance(a.descriptors, b.descriptors, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=2)
+    _, back = cv2.batchDistance(b.descriptors, a.descriptors, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=1)
+    rows, best = np.arange(len(a.descriptors)), there[:, 0]
+    mutual = back[best, 0] == rows
     clear = (near[:, 0] <= settings.ratio * near[:, 1]) & (near[:, 0] <= settings.most_bits)
     chosen = rows[mutual & clear]
     return np.column_stack([chosen, best[chosen]])
