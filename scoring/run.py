@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ from .request import (
 )
 from .storing import KeptPhoto, check_place, keep, keep_photos, register_of
 from .worker import Task, annotation_path, crop_path, derive, features_path
-from .writers import ANNOTATED, FORMATS, WRITERS, Batch
+from .writers import ANNOTATED, FORMATS, WRITERS, Batch, Results
 
 if TYPE_CHECKING:
     from ..linking.store import Store
@@ -211,7 +211,7 @@ class _Run:
         except (OSError, ValueError, TagtraceError):
             return None
 
-    def _write(self, scores: Scores, results: Collection[PhotoResult], shops: Shops) -> tuple[Path, ...]:
+    def _write(self, scores: Scores, results: Results, shops: Shops) -> tuple[Path, ...]:
         """Make all files aside, and put them in place when all of them are whole."""
         for item, result in zip(scores.items, results, strict=True):
             self._complete_pictures(item, result.analysis, scores.scored)

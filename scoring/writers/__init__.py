@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from .batch import Batch
+from .batch import Batch, Results
 from .geojson import write_geojson
 from .lines import write_predictions, write_results
 from .report import write_report
@@ -35,4 +35,4 @@ WRITERS: dict[str, Writer] = {
 ANNOTATED = "annotated"
 FORMATS: tuple[str, ...] = (*WRITERS, ANNOTATED)
 
-__all__ = ["ANNOTATED", "FORMATS", "WRITERS", "Batch", "Writer"]
+__all__ = ["ANNOTATED", "FORMATS", "WRITERS", "Batch", "Results", "Writer"]

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from ...contract import Flag, Identifier, IdentifierKind, Link, Outcome
 from ...linking.shops import Shops, advert_shop
 from ..records import AdvertResult, PhotoResult
 from ..settings import RunSettings
+
+
+class Results(Protocol):
+    """Results that can be counted, and gone over as often as is wanted."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[PhotoResult]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +30,7 @@ class Batch:
     (see ``worker.crop_path``).
     """
 
-    results: Collection[PhotoResult]
+    results: Results
     shops: Shops
     settings: Mapping[str, object]
     run: RunSettings
