@@ -129,7 +129,9 @@ class _Run:
             scores = scoring.score()
             if self._store is not None and not self._request.formats:
                 return self._archive(self._store, begin, scores)
-            if len(scores.items) > self._settings.run.in_memory_photos:
+            bounds = self._settings.run
+            most = bounds.in_memory_photos if self._store is None else bounds.in_memory_photos_with_store
+            if len(scores.items) > most:
                 what = self._to_place(scores)
                 with placed_on_disk(self._store, shops, scores, what, self._folders.work, self._progress) as filed:
                     files = self._write(scores, filed, shops)

@@ -40,6 +40,8 @@ class RunSettings:
     crop_jpeg_quality: int = 72
     in_memory_photos: int = 2000
     """Larger runs are placed on the disk, batch by batch, so that memory does not grow with them."""
+    in_memory_photos_with_store: int = 20_000
+    """The same for runs into a store: on the disk they need a copy of all its sightings."""
     report_crops: int = 3000
     """Adverts shown with their picture in the report, the surest first: it has to open in a browser."""
 

@@ -96,7 +96,9 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(out: Path, in_memory_photos: int, *, resume: bool = True, store: str | None = None) -> Summary:
     photos = tuple(sorted((SAMPLE / "photos").iterdir())[:12])
-    bounds = replace(ScoreSettings().run, in_memory_photos=in_memory_photos, report_crops=3)
+    bounds = replace(
+        ScoreSettings().run, in_memory_photos=in_memory_photos, in_memory_photos_with_store=in_memory_photos, report_crops=3
+    )
     shops = None if store else SAMPLE / "registry.csv"
     return score_photos(
         ScoreRequest(photos, out, shops=shops, store=store, resume=resume, settings=replace(ScoreSettings(), run=bounds))
