@@ -21,7 +21,10 @@ MAX_PIXELS = 200_000_000
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
 # What Pillow's plugins raise on damaged files.
-_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, PilImage.DecompressionBombError)
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, PilImage.DecompressionBombError),
+    ImportError,  # ultralytics, once imported, has Pillow look for a library where a file is no picture
+)
 
 
 def photos_folder(truth: Path, photos: Path | None = None) -> Path:

@@ -152,7 +152,7 @@ def test_two_lines_lumped_together_are_two_lines() -> None:
 
 
 def test_a_small_photo_is_seen_whole_only_and_a_large_one_in_tiles_that_cover_it() -> None:
-    settings_ = DetectionSettings(tile_px=640, tile_from_px=960, tiled_px=1600, tile_overlap=0.25)
+    settings_ = DetectionSettings(input_px=640, tile_px=640, tile_from_px=960, tiled_px=1600, tile_overlap=0.25)
     assert plan_views(500, 300, settings_) == [View(0, 0, 500, 300, 500, 300)]
     assert plan_views(900, 600, settings_) == [View(0, 0, 900, 600, 640, 427)]
     views = plan_views(4000, 3000, settings_)
