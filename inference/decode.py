@@ -62,6 +62,7 @@ _DAMAGE = (
     AttributeError,
     struct.error,
     zlib.error,
+    ImportError,  # ultralytics, once imported, has Pillow look for a library where a file is no picture
 )
 
 

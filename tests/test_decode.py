@@ -175,6 +175,15 @@ def test_impossible_position_is_no_position() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_a_broken_file_is_one_also_where_ultralytics_changed_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def looks_for_a_library(*args: object, **options: object) -> PilImage.Image:
+        raise ModuleNotFoundError("No module named 'pi_heif'")
+
+    monkeypatch.setattr(PilImage, "open", looks_for_a_library)
+    found = decode(b"\x89PNG\r\n\x1a\nbroken" * 5, "a.png", DecodeSettings())
+    assert isinstance(found, Failure) and found.code is FailureCode.TRUNCATED
+
+
 def test_broken_exif_does_not_lose_the_picture() -> None:
     data = encode(PilImage.fromarray(corners()), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff garbage")
     assert photo(data).width == 64
