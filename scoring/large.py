@@ -1,8 +1,7 @@
 """The end of a large run: placed on the disk, and its results in a file, so that memory holds one batch of photos.
 
-What comes out is what ``placing.place_all`` gives, but for two differences. Files with the same bytes are one photo here, with
-the facts of the last one; in memory each of them adds to what is read of the advert. And sightings that a store has from earlier
-runs decide, too, which of this run are of one advert.
+What comes out is what a run gives that is placed in memory; only sightings that a store has from earlier runs decide here, too,
+which of this run are of one advert.
 """
 
 from __future__ import annotations

@@ -63,6 +63,10 @@ class PhotoResult:
     picture_hash: int | None
     adverts: tuple[AdvertResult, ...]
 
+    def under(self, analysis: Analysis) -> PhotoResult:
+        """The same result for a file of the same bytes, with the name, place and time that ``analysis`` has."""
+        return replace(self, analysis=replace(analysis, adverts=self.analysis.adverts))
+
 
 def schema() -> Json:
     """The JSON Schema of one line of ``results.jsonl``."""

@@ -192,12 +192,14 @@ class _Run:
         for number, item in enumerate(scores.items):
             record = scores.records.get(scores.hashes.get(number, ""))
             analyses.append(analysis_of(replace(item, failure=scores.failures.get(number)), record))
+        # Files with the same bytes are one photo, with the facts of the last: none confirms what it shows itself.
+        distinct = {analysis.sha256 or number: (analysis, found) for number, (analysis, found) in enumerate(analyses)}
         past = None
         if self._store is not None:
             photos = frozenset(analysis.sha256 for analysis, _ in analyses)
             past = StorePast(self._store, photos, self._settings.clusters)
-        return place_all(
-            analyses,
+        placed = place_all(
+            list(distinct.values()),
             shops,
             self._settings.links,
             self._settings.clusters,
@@ -205,6 +207,8 @@ class _Run:
             self._features_of,
             past,
         )
+        by_photo = dict(zip(distinct, placed, strict=True))
+        return [by_photo[analysis.sha256 or number].under(analysis) for number, (analysis, _) in enumerate(analyses)]
 
     def _features_of(self, sha256: str, advert: int) -> AdvertFeatures | None:
         """The picture features that a worker left; None where it could not."""

@@ -18,17 +18,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tagtrace.contract import Failure, FailureCode
-from tagtrace.linking.clusters import ClusterSettings
-from tagtrace.linking.shops import LinkSettings, Shops, load_shops
+from tagtrace.linking.shops import Shops, load_shops
 from tagtrace.linking.store import Store
 from tagtrace.scoring.inputs import Item
 from tagtrace.scoring.large import FiledResults, placed_on_disk
 from tagtrace.scoring.placement import ToPlace, of_scores
-from tagtrace.scoring.placing import PlacingSettings, analysis_of, place_all
+from tagtrace.scoring.placing import PlacingSettings
 from tagtrace.scoring.progress import SilentView
 from tagtrace.scoring.records import Json, PhotoResult, result_to_json
 from tagtrace.scoring.request import Scores
-from tagtrace.scoring.run import ScoreRequest, Summary, score_photos
+from tagtrace.scoring.run import ScoreRequest, Summary, _Run, score_photos
 from tagtrace.scoring.settings import ScoreSettings
 from tagtrace.scoring.storing import StoringSettings
 from tagtrace.scoring.worker import Ready
@@ -38,9 +37,9 @@ SCORED = replace(ScoreSettings(), placing=PlacingSettings(extract=archives.UNSUR
 
 
 def scores_of(records: list[Json], rng: random.Random) -> Scores:
-    """A scored run of these records, under other names and some at other places than the records have, with a missing file."""
+    """A scored run of these records, some under several names or at other places than they have, with a missing file."""
     items, hashes = [], {}
-    for number, record in enumerate(records):
+    for number, record in enumerate(records + rng.choices(records, k=rng.choice((0, 1, 3)))):
         lat, lon = rng.choice(archives.PLACES[:4]) or (None, None)
         taken_at = datetime.fromisoformat("2026-03-05T08:00:00+00:00") if rng.random() < 0.3 else None
         placed = rng.random() < 0.5
@@ -49,15 +48,12 @@ def scores_of(records: list[Json], rng: random.Random) -> Scores:
     gone = Failure(FailureCode.MISSING, "gone.jpg: there is no such file")
     items.append(Item(Path("gone.jpg"), "gone.jpg", failure=gone))
     held = {record["sha256"]: record for record in records}
-    return Scores(items, Ready(archives.MODELS, {}), held, hashes, {len(records): gone}, {}, 0)
+    return Scores(items, Ready(archives.MODELS, {}), held, hashes, {len(hashes): gone}, {}, 0)
 
 
 def in_memory(scores: Scores, shops: Shops) -> list[PhotoResult]:
-    pairs = [
-        analysis_of(replace(item, failure=scores.failures.get(n)), scores.records.get(scores.hashes.get(n, "")))
-        for n, item in enumerate(scores.items)
-    ]
-    return place_all(pairs, shops, LinkSettings(), ClusterSettings(), SCORED.placing, None, None)
+    with tempfile.TemporaryDirectory() as folder:
+        return _Run(ScoreRequest((), Path(folder), settings=SCORED), SilentView())._results(scores, shops)
 
 
 def on_disk(scores: Scores, shops: Shops, batch: int) -> list[PhotoResult]:
