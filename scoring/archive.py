@@ -23,7 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..contract import Advert, Analysis, Failure, Flag, Identifier, Link, Placement
+from ..contract import Advert, Analysis, Failure, Flag, Identifier, Placement
 from ..linking.agreement import best_shares, together
 from ..linking.clusters import ClusterSettings, Key, placements
 from ..linking.shops import LinkSettings, Shops, link_advert
@@ -47,7 +47,7 @@ from .storing import KeptPhoto, Putting, StoringSettings
 
 if TYPE_CHECKING:
     from ..linking.store import Store
-    from ..linking.store.workbook import KnownPhotos, Spooled, Workbook
+    from ..linking.store.workbook import Found, KnownPhotos, Spooled, Workbook
 
 Photo = tuple[Analysis, int | None]
 """An analysis with the picture hash of its photo."""
@@ -103,14 +103,15 @@ class Archive:
 
     def place(self, at: datetime) -> Placed:
         """Do what is left to do; ``at`` is the time of the run, in UTC. Raises ``Interrupted`` after Ctrl-C."""
-        assert self._store is not None, "there is no store to place the photos in"
+        store = self._store
+        assert store is not None, "there is no store to place the photos in"
         self.work_out()
         actor = "score " + ", ".join(json.loads(self._book.get("models") or "[]"))
         clusters = self._settings.clusters
-        putting = Putting(self._store, self._described, clusters, self._features_of, at, actor, self._photos)
+        putting = Putting(store, self._described, clusters, self._features_of, at, actor, self._photos)
         self._go("write", "writing", lambda part: self._write(part, putting))
-        self._go("compare", "comparing pictures", lambda part: self._compare(part, actor))
-        return self._summary()
+        self._go("compare", "comparing pictures", lambda part: self._compare(store, part, actor))
+        return self._summary(store)
 
     def work_out(self) -> None:
         """The first three steps, as far as they are not done: nothing is written to the store. Raises as ``place``."""
@@ -136,7 +137,7 @@ class Archive:
             items, walls = light_sightings(session, self._book.known(), clusters)
         return placements(items, walls, clusters)
 
-    def found(self, photos: Sequence[str]) -> dict[str, list[tuple[tuple[Identifier, ...], tuple[Link, ...]]]]:
+    def found(self, photos: Sequence[str]) -> dict[str, list[Found]]:
         """What is reported of some photos, advert by advert, when that is worked out."""
         return self._book.found(photos)
 
@@ -232,7 +233,7 @@ class Archive:
             views[sha256, n] = view_of(analysis, n, walls[sha256, n])
         past = None if self._store is None else StorePast(self._store, known, self._settings.clusters)
         linked = linked_all(agreed, views, self._shops, self._settings.links, past)
-        found: dict[str, list[tuple[tuple[Identifier, ...], tuple[Link, ...]]]] = defaultdict(list)
+        found: dict[str, list[Found]] = defaultdict(list)
         for key, advert in agreed.items():
             told, links = reported(advert, linked[key], placing)
             found[key[0]].append((told.identifiers, links))
@@ -242,13 +243,12 @@ class Archive:
         putting.put(self._results(part))
         return lambda session: None
 
-    def _compare(self, part: list[Spooled], actor: str) -> Callable[[Any], None]:
+    def _compare(self, store: Store, part: list[Spooled], actor: str) -> Callable[[Any], None]:
         from ..linking.store.stencils import keep_stencils
 
         keys = [(photo.sha256, n) for photo in part for n in range(len(photo.record["adverts"]))]
         pictured = [key for key in keys if self._features_of(*key) is not None]
-        assert self._store is not None
-        keep_stencils(self._store, pictured, clusters=self._settings.clusters, actor=actor)
+        keep_stencils(store, pictured, clusters=self._settings.clusters, actor=actor)
         return lambda session: None
 
     # --- what comes of it ---
@@ -264,7 +264,7 @@ class Archive:
             results.append(PhotoResult(replace(analysis, adverts=tuple(adverts)), picture_hash, tuple(made)))
         return results
 
-    def _summary(self) -> Placed:
+    def _summary(self, store: Store) -> Placed:
         from ..linking.store.clusters import clusters_of
 
         photos = adverts = identifiers = 0
@@ -279,8 +279,7 @@ class Archive:
             identifiers += sum(len(advert.links) for result in results for advert in result.adverts)
             failures += [(r.analysis.name, r.analysis.failure) for r in results if r.analysis.failure is not None]
             keys = [(result.analysis.sha256, n) for result in results for n in range(len(result.adverts))]
-            assert self._store is not None
-            with self._store.read() as session:
+            with store.read() as session:
                 # Names of millions of clusters would be much; their numbers are little.
                 clusters.update(map(hash, clusters_of(session, keys).values()))
         return Placed(photos, adverts, identifiers, len(clusters), tuple(failures))

@@ -88,7 +88,6 @@ def light_sightings(session: Session, photos: Container[str], settings: ClusterS
             contacts = tuple(replace(item, alternatives=(), raw="") for item in seen.sighting.identifiers)
             items.append(replace(seen, sighting=replace(seen.sighting, identifiers=contacts)))
             names.append(cluster)
-        session.expunge(row)
     walls, first = Groups(len(names)), dict[str, int]()
     for number, name in enumerate(names):
         walls.join(number, first.setdefault(name, number))
