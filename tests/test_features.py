@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -62,6 +63,18 @@ def test_the_same_wall_from_another_side_and_in_other_light_is_the_same_advert()
     through = photo_map(a, b, found.homography)
     points = np.array([[[260.0, 260.0], [640.0, 320.0], [450.0, 290.0]]])
     assert np.abs(cv2.perspectiveTransform(points, through) - cv2.perspectiveTransform(points, OBLIQUE)).max() < 4
+
+
+def test_features_taken_at_another_size_still_map_the_photos() -> None:
+    first = photo(1, "@tulpar_kz1")
+    other, quad = seen_from(first, OBLIQUE, 0.6)
+    a, b = extract_features(first, QUAD, replace(EXTRACT, long_side_px=560, short_side_px=400)), features(other, quad)
+    assert a.width != features(first).width
+    found = match(a, b)
+    assert found.homography is not None
+    points = np.array([[[260.0, 260.0], [640.0, 320.0], [450.0, 290.0]]])
+    through = cv2.perspectiveTransform(points, photo_map(a, b, found.homography))
+    assert np.abs(through - cv2.perspectiveTransform(points, OBLIQUE)).max() < 4
 
 
 def test_a_copy_of_a_photo_is_told_from_another_photo() -> None:
