@@ -31,8 +31,8 @@ class ReaderSettings:
     """Margins of the second crop of a line that the first left in doubt."""
     second_below: float = 0.985
     """Confidence of the first reading below which a line is looked at a second time."""
-    edge_steps: int = 4
-    """A letter seen in so many time steps at an end of the crop may mean that the line goes on there."""
+    edge: float = 0.48
+    """A letter seen so near to an end of the crop, as a share of the line's height, may mean that the line goes on there."""
     stretch: float = 2.0
     """How much further such a line is looked at, as a share of its height."""
     stretches: int = 3
@@ -123,7 +123,7 @@ class TagtraceReader:
         longer, grew = {}, []
         for n in lines:
             quad, reading = read[n]
-            start, end = self._touches(reading)
+            start, end = self._touches(quad, reading)
             if start or end:
                 reach = settings.stretch * geometry.size(quad)[1]
                 longer[n] = geometry.lengthen(quad, reach * start, reach * end), (reach * start, reach * end)
@@ -137,12 +137,15 @@ class TagtraceReader:
                 grew.append(n)
         return grew
 
-    def _touches(self, reading: Reading) -> tuple[bool, bool]:
+    def _touches(self, quad: Quad, reading: Reading) -> tuple[bool, bool]:
         """Whether letters are seen near the start and end of the region (not of the text, where that is upside down)."""
         seen = _letters(reading)
         if not seen.any():
             return False, False
-        return bool(seen[: self._settings.edge_steps].any()), bool(seen[-self._settings.edge_steps :].any())
+        length, height = geometry.size(quad)
+        whole = length + 2 * self._settings.margin_along * height
+        near = max(1, round(self._settings.edge * height / whole * len(seen)))
+        return bool(seen[:near].any()), bool(seen[-near:].any())
 
     def _around_letters(self, quad: Quad, grown: tuple[float, float], reading: Reading) -> Quad:
         """``quad`` with its ends drawn in to its outermost letters, by no more than they have ``grown`` (start, end; pixels)."""

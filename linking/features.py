@@ -1,8 +1,8 @@
 """Local features of adverts: whether two pictures show the same paint on the same wall, without reading a letter.
 
 The advert and a margin of wall around it are brought upright to a bounded size, and described by some hundred local features
-(SIFT points, Lowe 2004, whose descriptors are hashed to 256 bits by the signs of random projections, Charikar 2002). Two adverts
-are compared by features that choose each other and agree in one homography (MAGSAC, Barath et al. 2020).
+(``keypoints``, whose descriptions are hashed to 256 bits by the signs of random projections, Charikar 2002). Two adverts are
+compared by features that choose each other and agree in one homography (MAGSAC, Barath et al. 2020).
 
 What the features lie on decides what the agreement means. Letters agree wherever the same stencil was used; the wall around them
 (joints, cracks, stains, drips) agrees only where it is the same wall. So features on the inscription and on its margin are
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ..contract import Image, Quad, TagtraceError
 from ..models import geometry
+from . import keypoints
 
 MatchKind = Literal["same_photo", "same_advert", "same_stencil", "none"]
 """``same_photo``: a copy of the picture; ``same_advert``: the same paint in another photo; ``same_stencil``: the same lettering,
@@ -30,7 +31,9 @@ but nothing tells that the wall is the same; ``none``: nothing in common, or ano
 not read: a single digit painted over on the same wall is told by its reading only."""
 
 DESCRIPTOR_BYTES = 32
-_VERSION = 1
+_VERSION = 2
+"""Of what the descriptors mean. Version 1 (SIFT) cannot be compared with it."""
+_EARLIER = (b"\x01",)
 _HEAD = struct.Struct("<BHHH4f8f")
 _STEP = 32.0
 """Positions are kept to a 32nd of a pixel."""
@@ -56,8 +59,8 @@ class FeatureSettings:
     """Share of them that is taken from the margin, if it has as many."""
     contrast: float = 3.0
     """Limit of the local contrast equalisation (CLAHE)."""
-    least_response: float = 0.01
-    """SIFT's contrast threshold: weaker points are noise."""
+    least_contrast: float = 0.01
+    """Points that stand out less (``keypoints.find``) are noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +91,13 @@ class MatchSettings:
     """between them the advert is only shifted and scaled, to within this share of its longer side."""
     seed: int = 20
     """Of MAGSAC's random choices."""
-    bias: float = -1.2
-    per_log_inliers: float = -0.27
-    per_coverage: float = 2.3
-    per_log_wall: float = 1.72
+    bias: float = -1.111
+    per_log_inliers: float = 0.008
+    per_coverage: float = 0.629
+    per_log_wall: float = 1.85
     """``same_advert_log_odds`` = bias + the weights times log(1 + inliers), coverage and log(1 + wall inliers beyond chance).
-    Agreeing letters tell for the same advert as far as they cover it; still more of them, and none on the wall, tell for a
-    stencil."""
-    no_match: float = -3.0
+    Letters that agree all along the advert tell little, as a stencil would have it so, too; the wall around them tells most."""
+    no_match: float = -2.537
     """``same_advert_log_odds`` where nothing agrees: another wall, or a photo too poor."""
     most_log_odds: float = 9.0
     """Pictures alone are never surer than this."""
@@ -131,6 +133,12 @@ class AdvertFeatures:
         corners = (value for corner in self.quad for value in corner)
         head = _HEAD.pack(_VERSION, len(self.points), self.width, self.height, *self.inner, *corners)
         return b"".join((head, np.rint(self.points * _STEP).astype("<u2").tobytes(), self.descriptors.tobytes()))
+
+    @classmethod
+    def stored(cls, data: bytes) -> AdvertFeatures | None:
+        """What this or an earlier release wrote with ``to_bytes``; None where that cannot be compared with today's features.
+        Raises ``ValueError`` for other bytes."""
+        return None if data[:1] in _EARLIER else cls.from_bytes(data)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> AdvertFeatures:
@@ -220,20 +228,14 @@ def extract_features(image: Image, quad: Quad, settings: FeatureSettings = EXTRA
     inside = cv2.warpPerspective(np.full(image.shape[:2], 255, np.uint8), matrix, (width, height), flags=cv2.INTER_NEAREST)
     grey = cv2.createCLAHE(settings.contrast, (8, 8)).apply(cv2.cvtColor(upright, cv2.COLOR_RGB2GRAY))
     mask = cv2.erode(inside, np.ones((9, 9), np.uint8))
-    sift = cv2.SIFT.create(nfeatures=4 * settings.points, contrastThreshold=settings.least_response)
-    found = sift.detect(grey, mask)
-    if not len(found):
-        nowhere, none = np.zeros((0, 2), np.float32), np.zeros((0, DESCRIPTOR_BYTES), np.uint8)
-        return AdvertFeatures(nowhere, none, width, height, inner, quad)
-    kept = _strongest(np.array([f.pt for f in found], np.float32), np.array([f.response for f in found]), inner, settings)
-    # To describe a point takes longer than to find it, and most are not kept.
-    described, vectors = sift.compute(grey, [found[n] for n in kept])
-    points = np.clip(np.array([f.pt for f in described], np.float32) + 0.5, 0, np.array([width, height], np.float32))
-    return AdvertFeatures(points, hashed(np.asarray(vectors, np.float32)), width, height, inner, quad)
+    found = keypoints.find(np.asarray(grey, np.uint8), np.asarray(mask, np.uint8), settings.least_contrast)
+    kept = _strongest(found.at, found.strength, inner, settings)
+    points = np.clip(found.at[kept].astype(np.float32) + np.float32(0.5), 0, np.array([width, height], np.float32))
+    return AdvertFeatures(points, hashed(keypoints.describe(found, kept)), width, height, inner, quad)
 
 
 def _strongest(
-    points: NDArray[np.float32],
+    points: NDArray[np.float64],
     strength: NDArray[np.float64],
     inner: tuple[float, float, float, float],
     settings: FeatureSettings,
@@ -257,7 +259,7 @@ def _projections() -> NDArray[np.float32]:
 
 
 def hashed(vectors: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """SIFT descriptors (n, 128) as 256 bits each, ``uint8`` (n, 32): Hamming distance goes with the angle between them.
+    """Descriptions (n, 128) as 256 bits each, ``uint8`` (n, 32): Hamming distance goes with the angle between them.
 
     Square roots are taken first (RootSIFT, Arandjelović and Zisserman 2012), and the mean is removed to use all bits.
     """

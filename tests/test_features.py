@@ -180,6 +180,15 @@ def test_other_bytes_are_refused(data: bytes) -> None:
         AdvertFeatures.from_bytes(b"\x07" + data)
 
 
+def test_features_of_an_earlier_release_are_none_and_todays_are_read() -> None:
+    found = features(photo(1, "@tulpar_kz1"))
+    assert AdvertFeatures.stored(b"\x01" + found.to_bytes()[1:]) is None
+    again = AdvertFeatures.stored(found.to_bytes())
+    assert again is not None and np.array_equal(again.descriptors, found.descriptors)
+    with pytest.raises(ValueError, match="no features"):
+        AdvertFeatures.stored(b"\x07" + found.to_bytes()[1:])
+
+
 def test_hashes_of_near_descriptors_are_near() -> None:
     rng = np.random.default_rng(0)
     one = rng.gamma(1.0, 20.0, (50, 128)).astype(np.float32)

@@ -297,7 +297,7 @@ class EndsWithin(GoesOn):
 
 def test_a_longer_line_ends_at_its_last_letter() -> None:
     region = Region(RegionKind.LINE, quad(50, 50, 100, 20), 0.9)
-    settings = ReaderSettings(crop_height_px=20, margin_along=0, margin_across=0, stretch=2.0, edge_steps=1)
+    settings = ReaderSettings(crop_height_px=20, margin_along=0, margin_across=0, stretch=2.0)
     ((line,), _) = TagtraceReader(FixedDetector(region), EndsWithin(5), settings).read_lines([photo().pixels])[0]
     # 140 px were looked at; the last letter stands at 14.5 / 20 of them, and half a letter comes after it.
     assert len(line.reading.text) == 7

@@ -101,6 +101,19 @@ def test_pictures_join_what_cannot_be_read(store: Store) -> None:
     assert put(store, sighting("b", features=again, at=east(20))) == []
 
 
+def test_pictures_that_an_earlier_release_described_are_not_compared(store: Store) -> None:
+    quad = ((100.0, 100.0), (400.0, 100.0), (400.0, 300.0), (100.0, 300.0))
+    one = extract_features(scene(1), quad)
+    put(store, sighting("a", "umit1", features=one))
+    with store.begin() as session:
+        (row,) = session.execute(text("SELECT features FROM sighting_features")).all()
+        at = row.features.index(one.to_bytes()[:64])
+        old = row.features[:at] + b"\x01" + row.features[at + 1 :]
+        session.execute(text("UPDATE sighting_features SET features = :old"), {"old": old})
+    put(store, sighting("b", features=one, at=east(20)))
+    assert cluster_of(store, "a") != cluster_of(store, "b")
+
+
 def test_people_decide_and_it_is_written_down(store: Store) -> None:
     put(store, sighting("a", "umit1"), sighting("b", "umit1", at=east(10)), sighting("c", "umit1", at=east(15)))
     old, decision = cluster_of(store, "a"), Decision(NOON, "aida", "another wall")

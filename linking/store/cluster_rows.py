@@ -144,13 +144,14 @@ def record_from(row: Any, settings: ClusterSettings) -> Record:
 
 
 def with_features(sighting: Sighting, data: bytes) -> Sighting:
-    """A sighting with the words and features of its row of ``sighting_features``; older rows hold features alone."""
+    """A sighting with the words and features of its row of ``sighting_features``; older rows hold features alone, at times such
+    as can no longer be compared."""
     words: tuple[wording.Spelt, ...] = ()
     if data[:1] == bytes([_WORDS_MARK]):
         _, length = _WORDS.unpack_from(data)
         words = wording.from_bytes(data[_WORDS.size : _WORDS.size + length])
         data = data[_WORDS.size + length :]
-    return replace(sighting, words=words, features=AdvertFeatures.from_bytes(data) if data else None)
+    return replace(sighting, words=words, features=AdvertFeatures.stored(data) if data else None)
 
 
 def bundle_row(bundle: Bundle) -> dict[str, Any]:
