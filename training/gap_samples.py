@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -24,6 +24,7 @@ from ..models.detector import letterbox
 from ..models.geometry import area, expand, size, warp
 from ..models.inner import InnerLayer
 from ..models.linecrop import CropSettings, prepare
+from ..models.recogniser import OnnxRecogniser
 from ..models.registry import Task, resolve
 from .gap_statistics import measure_line, measure_photo
 
@@ -56,7 +57,6 @@ class SampleSettings:
     detector_part: str = "/model.10/"
     """The part of the detector's graph whose last output is taken (the end of the backbone of a YOLO11)."""
     batch: int = 16
-    crop: CropSettings = field(default_factory=CropSettings)
 
 
 DEFAULT = SampleSettings()
@@ -129,7 +129,8 @@ def read_samples(path: Path, settings: SampleSettings = DEFAULT, progress: Progr
     photos = _some(read_set(file, form), settings)
     folder = photos_of(file, form)
     wanted = _chosen(photos, settings)
-    recogniser = open_layer(resolve(Task.RECOGNISER).path, head_input)
+    reader = resolve(Task.RECOGNISER).path
+    recogniser, crops = open_layer(reader, head_input), OnnxRecogniser(reader).crop
     detector = open_layer(resolve(Task.DETECTOR).path, last_of(settings.detector_part))
     lines: list[Sample] = []
     shots: list[Sample] = []
@@ -145,7 +146,7 @@ def read_samples(path: Path, settings: SampleSettings = DEFAULT, progress: Progr
             lines.append(Sample(crop, photo, whose or wall, measure_line(crop, line), line))
         if progress is not None:
             progress("photos", number)
-    return Samples(tuple(lines), line_features([s.pixels for s in lines], recogniser, settings)), Samples(
+    return Samples(tuple(lines), line_features([s.pixels for s in lines], recogniser, crops, settings)), Samples(
         tuple(shots), np.array(seen)
     )
 
@@ -190,10 +191,11 @@ def cut(pixels: Image, line: LineTruth, settings: SampleSettings = DEFAULT) -> I
     return warp(pixels, quad, height, settings.most_width_px)
 
 
-def line_features(crops: Sequence[Image], recogniser: InnerLayer, settings: SampleSettings = DEFAULT) -> Array:
-    """Features of line crops, shape (crops, 2 x channels): crops of one width are looked at together."""
+def line_features(crops: Sequence[Image], recogniser: InnerLayer, how: CropSettings, settings: SampleSettings = DEFAULT) -> Array:
+    """Features of line crops, shape (crops, 2 x channels), brought to the recogniser as ``how`` says: those of one width are
+    looked at together."""
     by_width: dict[int, list[int]] = defaultdict(list)
-    prepared = [prepare(crop, settings.crop) for crop in crops]
+    prepared = [prepare(crop, how) for crop in crops]
     for number, picture in enumerate(prepared):
         by_width[picture.shape[1]].append(number)
     found: dict[int, Array] = {}

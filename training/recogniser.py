@@ -37,7 +37,7 @@ def train(settings: RecogniserSettings, say: Callable[[str], None] = print) -> S
     killed after a checkpoint and went on. Raises TagtraceError when data are missing, or a run in ``settings.out`` was begun with
     other settings. Progress goes to ``say`` and to the files of ``runs`` in ``settings.out``.
     """
-    settings = _sized(settings)
+    settings = _as_started(settings)
     held_out = LineShards(settings.held_out)
     out = Path(settings.out)
     data = [*map(Path, settings.data), Path(settings.held_out)]
@@ -77,15 +77,20 @@ def export(model: Model, folder: Path, crop: CropSettings, network: NetworkSetti
     described = {"network": json.dumps(sizes), "crop": json.dumps(asdict(crop))}
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / WEIGHTS_FILE, described)
     difference = export_onnx(model, folder / ONNX_FILE, crop)
-    export_easyocr(model, folder / "easyocr", crop.height, sizes)
+    export_easyocr(model, folder / "easyocr", crop, sizes)
     return difference
 
 
-def _sized(settings: RecogniserSettings) -> RecogniserSettings:
-    """``settings`` with the sizes of the network that the run starts from, where they give none."""
-    if settings.start in ("ppocr", "scratch") or settings.network != NetworkSettings():
+def _as_started(settings: RecogniserSettings) -> RecogniserSettings:
+    """``settings`` with the sizes of the network that the run starts from, and its crops, where they give none."""
+    if settings.start in ("ppocr", "scratch"):
         return settings
-    return replace(settings, network=described(settings.start)[0])
+    network, crop = described(settings.start)
+    return replace(
+        settings,
+        network=network if settings.network == NetworkSettings() else settings.network,
+        crop=crop if settings.crop == CropSettings() else settings.crop,
+    )
 
 
 class _Run:

@@ -90,6 +90,7 @@ class RecogniserSettings:
     log_every: int = 50
     """Batches between two rows of ``metrics.jsonl``."""
     crop: CropSettings = field(default_factory=CropSettings)
+    """How crops are prepared; a run that starts from a file does as that one did where these are the defaults."""
     batch: BatchSettings = field(default_factory=BatchSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
