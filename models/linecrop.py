@@ -26,8 +26,6 @@ class CropSettings:
 
     height: int = 40
     """Pixels of height of the network's input."""
-    squeeze: float = 1.0
-    """Width of the network's input as a share of the width in proportion: with narrower letters there is less to read."""
     width_step: int = 32
     """Widths are rounded to a multiple of this many pixels: crops of one width are read together, unpadded."""
     min_width: int = 64
@@ -45,9 +43,8 @@ class CropSettings:
 
 
 def input_width(width: float, height: float, settings: CropSettings) -> int:
-    """Width in pixels at which a crop of ``width`` x ``height`` is read: in proportion but for ``squeeze``, rounded to a step,
-    within the limits."""
-    steps = round(settings.squeeze * width * settings.height / max(height, 1.0) / settings.width_step)
+    """Width in pixels at which a crop of ``width`` x ``height`` is read: in proportion, rounded to a step, within the limits."""
+    steps = round(width * settings.height / max(height, 1.0) / settings.width_step)
     return int(min(max(steps * settings.width_step, settings.min_width), settings.max_width))
 
 

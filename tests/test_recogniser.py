@@ -47,12 +47,6 @@ class TestPreparation:
         assert input_width(9000, 50, CROP) == CROP.max_width
         assert all(input_width(w, 37, CROP) % CROP.width_step == 0 for w in range(50, 900, 7))
 
-    def test_squeezed_crops_are_narrower_and_as_high(self) -> None:
-        squeezed = replace(CROP, squeeze=0.8, width_step=8)
-        assert input_width(400, 50, squeezed) == 256
-        assert input_width(10, 50, squeezed) == CROP.min_width
-        assert prepare(np.zeros((50, 400, 3), np.uint8), squeezed).shape == (CROP.height, 256)
-
     def test_output_form(self) -> None:
         picture = prepare(line("zz_test"), CROP)
         assert picture.dtype == np.float32 and picture.shape[0] == CROP.height

@@ -27,7 +27,7 @@ def easyocr(
     if weights is None:
         weights = next(path for path, _ in resolve(Task.RECOGNISER).files if path.suffix == ".safetensors")
     model, network, crop = model_of(weights)
-    export_easyocr(model, out, crop, asdict(network))
+    export_easyocr(model, out, crop.height, asdict(network))
     typer.echo(f"{out}: easyocr.Reader([...], recog_network={NETWORK!r}) loads it; see training/easyocr_format.py")
 
 

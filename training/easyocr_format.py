@@ -22,7 +22,6 @@ import torch
 import yaml
 
 from ..models.alphabet import ALPHABET
-from ..models.linecrop import CropSettings
 from . import recogniser_net
 
 NETWORK = "tagtrace_line"
@@ -34,10 +33,10 @@ LANGUAGES = ("en", "ru", "be", "bg", "uk", "mn")
 
 
 def export_easyocr(
-    model: recogniser_net.Model, folder: str | Path, crop: CropSettings, network: Mapping[str, Any] | None = None
+    model: recogniser_net.Model, folder: str | Path, height: int, network: Mapping[str, Any] | None = None
 ) -> None:
-    """Write ``tagtrace_line.py``, ``.yaml`` and ``.pth`` to ``folder``; ``crop`` is how the network's crops are prepared, and
-    ``network`` its sizes where they are not the default ones."""
+    """Write ``tagtrace_line.py``, ``.yaml`` and ``.pth`` to ``folder``; ``height`` is the input's, in pixels, and ``network`` the
+    sizes of the network where they are not the default ones."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(recogniser_net.__file__, folder / f"{NETWORK}.py")
@@ -45,7 +44,5 @@ def export_easyocr(
     weights = OrderedDict((f"module.{name}", value.contiguous()) for name, value in model.state_dict().items())
     torch.save(weights, folder / f"{NETWORK}.pth")
     sizes = {name: list(value) if isinstance(value, tuple) else value for name, value in (network or {}).items()}
-    if crop.squeeze != 1.0:  # EasyOCR keeps the proportion
-        sizes["squeeze"] = crop.squeeze
-    described = {"network_params": sizes, "imgH": crop.height, "lang_list": list(LANGUAGES), "character_list": ALPHABET}
+    described = {"network_params": sizes, "imgH": height, "lang_list": list(LANGUAGES), "character_list": ALPHABET}
     (folder / f"{NETWORK}.yaml").write_text(yaml.safe_dump(described, allow_unicode=True, width=1000), encoding="utf-8")

@@ -77,7 +77,7 @@ def export(model: Model, folder: Path, crop: CropSettings, network: NetworkSetti
     described = {"network": json.dumps(sizes), "crop": json.dumps(asdict(crop))}
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / WEIGHTS_FILE, described)
     difference = export_onnx(model, folder / ONNX_FILE, crop)
-    export_easyocr(model, folder / "easyocr", crop, sizes)
+    export_easyocr(model, folder / "easyocr", crop.height, sizes)
     return difference
 
 

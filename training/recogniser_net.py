@@ -133,7 +133,6 @@ class Model(nn.Module):
     Input: ``float32`` (n, 1, height, width), grey, -1 black to 1 white; output: logits (n, ceil(width / 4), ``num_class``),
     class 0 the CTC blank. The second argument of ``forward`` is ignored (``easyocr`` passes one). ``hidden`` has the channels
     inside each block, first to last, also of the one that begins each later stage; empty: twice those that come in.
-    ``squeeze`` is the share of its width that a picture is brought to before all else, for programs that keep its proportion.
     """
 
     def __init__(
@@ -146,10 +145,8 @@ class Model(nn.Module):
         layers: int = 2,
         heads: int = 8,
         hidden: Sequence[int] = (),
-        squeeze: float = 1.0,
     ) -> None:
         super().__init__()
-        self.squeeze = squeeze
         self.stem = Stem(stem, dims[0])
         plan: list[tuple[int, int, bool, int]] = []
         for stage, (dim, depth) in enumerate(zip(dims, depths, strict=True)):
@@ -162,9 +159,6 @@ class Model(nn.Module):
         self.head = nn.Linear(neck, num_class)
 
     def forward(self, x: Tensor, _text: Tensor | None = None) -> Tensor:
-        if self.squeeze != 1.0:
-            width = max(STEP_PX, round(x.shape[3] * self.squeeze))
-            x = functional.interpolate(x, (x.shape[2], width), mode="bilinear", antialias=True)
         x = self.body(self.stem(x)).mean(2, keepdim=True)
         logits: Tensor = self.head(self.neck(x))
         return logits
