@@ -30,7 +30,9 @@ class ReaderSettings:
     second_across: float = 0.22
     """Margins of the second crop of a line that the first left in doubt."""
     second_below: float = 0.985
-    """Confidence of the first reading below which a line is looked at a second time."""
+    """Confidence of the first reading below which a line is looked at a second time,"""
+    second_advert: float = 0.0
+    """if it looks like an advert's with at least so much belief."""
     edge: float = 0.48
     """A letter seen so near to an end of the crop, as a share of the line's height, may mean that the line goes on there."""
     stretch: float = 2.0
@@ -72,8 +74,7 @@ class TagtraceReader:
             found = self._detector.detect(images)
         wanted = [[region for region in regions if self._is_line(region)] for regions in found]
         with stage("read"):
-            places = [(image, region.quad) for image, lines in zip(images, wanted, strict=True) for region in lines]
-            read = iter(self._read(places))
+            read = iter(self._read([(image, region) for image, lines in zip(images, wanted, strict=True) for region in lines]))
         out: list[tuple[list[Line], list[Region]]] = []
         for regions, lines in zip(found, wanted, strict=True):
             members = []
@@ -98,21 +99,25 @@ class TagtraceReader:
         large = min(geometry.size(region.quad)) >= settings.min_side_px
         return region.kind is RegionKind.LINE and large and region.advert >= settings.least_advert
 
-    def _read(self, places: Sequence[tuple[Image, Quad]]) -> list[tuple[Quad, Reading]]:
+    def _read(self, places: Sequence[tuple[Image, Region]]) -> list[tuple[Quad, Reading]]:
         """Read each place; make lines longer that go on beyond it, and look again, in another crop, at those in doubt."""
         settings = self._settings
-        crops = [self._cut(image, quad, settings.margin_along, settings.margin_across) for image, quad in places]
+        crops = [self._cut(image, region.quad, settings.margin_along, settings.margin_across) for image, region in places]
         first = self._recogniser.read(crops, quick=True) if crops else []
-        read = [(quad, reading) for (_, quad), reading in zip(places, first, strict=True)]
+        read = [(region.quad, reading) for (_, region), reading in zip(places, first, strict=True)]
         growing: Iterable[int] = range(len(read))
         for _ in range(settings.stretches):
             growing = self._stretch([image for image, _ in places], read, growing)
         read = [(quad, self._recogniser.complete(reading)) for quad, reading in read]
-        doubtful = [n for n, (_, reading) in enumerate(read) if reading.text and reading.confidence < settings.second_below]
+        doubtful = [n for n, (_, reading) in enumerate(read) if self._in_doubt(reading, places[n][1])]
         again = [(places[n][0], *read[n]) for n in doubtful]
         for n, second in zip(doubtful, self._again(again, settings.second_along, settings.second_across), strict=True):
             read[n] = (read[n][0], together([read[n][1], self._recogniser.complete(second)]))
         return read
+
+    def _in_doubt(self, reading: Reading, region: Region) -> bool:
+        unsure = bool(reading.text) and reading.confidence < self._settings.second_below
+        return unsure and region.advert >= self._settings.second_advert
 
     def _stretch(self, images: Sequence[Image], read: list[tuple[Quad, Reading]], lines: Iterable[int]) -> list[int]:
         """Look further where a letter touches the end of a crop; kept when more text is read there. Changes ``read``.

@@ -165,21 +165,21 @@ class Book:
             if is_again(item, record.traced, self.settings) or is_copy(item, record.traced, self.settings)
         ]
         known = {record.bundle for record in near}
-        for record in self._doubtful(item):
+        for record in self._doubtful(item, known):
             # Comparing pictures is dear, and one sighting of a bundle is enough.
             if record.bundle not in known and joins_in_doubt(item, record.traced, self.settings):
                 near.append(record)
                 known.add(record.bundle)
         return near
 
-    def _doubtful(self, item: Traced) -> list[Record]:
-        """The known sightings whose words or pictures may be worth comparing, as ``bundles`` has them."""
+    def _doubtful(self, item: Traced, but: Collection[int]) -> list[Record]:
+        """The known sightings whose words or pictures may be worth comparing, as ``bundles`` has them, but those of the bundles
+        ``but``."""
         found: list[Record] = []
-        if item.spot is None:
-            found += self.shelf.hinted(item) if item.hints else []
-        elif item.comparable:
-            found += self.shelf.comparable(item.spot, self.settings.near_m, unclear=item.clear)
-            found += self.shelf.hinted(item) if item.hints else []
+        if item.spot is not None and item.comparable:
+            found += self.shelf.comparable(item.spot, self.settings.near_m, unclear=item.clear, but=but)
+        if item.hints and (item.spot is None or item.comparable):
+            found += self.shelf.hinted(item, but=but)
         return [record for record in {r.key: r for r in found}.values() if record.key != item.key]
 
     def _arrive(self, item: Traced, change: Change) -> None:
@@ -193,6 +193,7 @@ class Book:
         else:
             self._grow(record, neighbours, change)
         if neighbours and self.explained:
+            self.shelf.complete(neighbours[:1])
             change.words[record.bundle] = _words(item, neighbours[0], self.settings)
 
     def _torn(self, components: Iterable[int]) -> bool:

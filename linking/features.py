@@ -12,6 +12,7 @@ in a part of it.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -121,6 +122,13 @@ class AdvertFeatures:
     height: int
     inner: tuple[float, float, float, float]
     quad: Quad
+
+    def fingerprint(self) -> bytes:
+        """16 bytes that are the same for the same features, and for no others."""
+        own = hashlib.blake2b(repr((self.width, self.height, self.inner, self.quad)).encode(), digest_size=16)
+        own.update(self.points.tobytes())
+        own.update(self.descriptors.tobytes())
+        return own.digest()
 
     def on_inscription(self) -> NDArray[np.bool_]:
         """Which features lie on the inscription, shape (n,)."""

@@ -8,11 +8,13 @@ stencil sprayed somewhere else. Everything is pure.
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from dataclasses import dataclass
+from threading import Lock
 
 from ..contract import Evidence, IdentifierKind
 from ..inference.identifiers.fold import skeleton
-from .features import Match, match
+from .features import AdvertFeatures, Match, match
 from .sentences import say
 from .shops import differ_in_digits
 from .sightings import ClusterSettings, Fact, Traced, is_cut, metres, near, overlap, related, strangers
@@ -123,7 +125,34 @@ def compare(a: Traced, b: Traced, settings: ClusterSettings) -> PairEvidence:
 def _match(a: Traced, b: Traced) -> Match:
     first, second = sorted((a, b), key=lambda traced: traced.key)
     assert first.sighting.features is not None and second.sighting.features is not None
-    return match(first.sighting.features, second.sighting.features)
+    return _compared.match(first.sighting.features, second.sighting.features)
+
+
+class _Compared:
+    """The latest comparisons of pictures: the same two come up again, to be explained, or when the same picture is sent again."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found: OrderedDict[tuple[bytes, bytes], Match] = OrderedDict()
+        self._lock = Lock()
+
+    def match(self, first: AdvertFeatures, second: AdvertFeatures) -> Match:
+        """What ``features.match`` says, which is the same whenever it is asked."""
+        pair = (first.fingerprint(), second.fingerprint())
+        with self._lock:
+            found = self._found.get(pair)
+            if found is not None:
+                self._found.move_to_end(pair)
+                return found
+        found = match(first, second)
+        with self._lock:
+            self._found[pair] = found
+            if len(self._found) > self._most:
+                self._found.popitem(last=False)
+        return found
+
+
+_compared = _Compared(10_000)
 
 
 def surprise(kind: IdentifierKind, value: str) -> float:

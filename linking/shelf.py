@@ -245,19 +245,21 @@ class Shelf:
                     found[record.key] = record
         return sorted(found.values(), key=_by_number)
 
-    def comparable(self, spot: Spot, near_m: float, *, unclear: bool) -> list[Record]:
-        """Placed records within so many metres that have words or pictures; ``unclear``: only those without a clear contact."""
-        self._fetch_comparable(spot, near_m, unclear)
-        there = [r for area in areas_around(spot) for r in self._index.comparable.get(area, {}).values()]
+    def comparable(self, spot: Spot, near_m: float, *, unclear: bool, but: Collection[int] = ()) -> list[Record]:
+        """Placed records within so many metres that have words or pictures, but those of the bundles ``but``; ``unclear``: only
+        those without a clear contact."""
+        self._fetch_comparable(spot, near_m, unclear, but)
+        there = [r for area in areas_around(spot) for r in self._index.comparable.get(area, {}).values() if r.bundle not in but]
         return sorted(
             (r for r in there if within(r.traced.spot, spot, near_m) and not (unclear and r.traced.clear)), key=_by_number
         )
 
-    def hinted(self, item: Traced) -> list[Record]:
-        """Records with pictures and a common hint, around a sighting or without a place; all where it has none itself."""
-        self._fetch_hinted(item)
+    def hinted(self, item: Traced, *, but: Collection[int] = ()) -> list[Record]:
+        """Records with pictures and a common hint, around a sighting or without a place, but those of the bundles ``but``; all
+        where it has none itself."""
+        self._fetch_hinted(item, but)
         asked = [(hint, area) for hint in item.hints for area in hint_places(item)]
-        found = {r.key: r for name in asked for r in self._index.hinted.get(name, {}).values()}
+        found = {r.key: r for name in asked for r in self._index.hinted.get(name, {}).values() if r.bundle not in but}
         return sorted((r for r in found.values() if not told_by_place(item, r.traced)), key=_by_number)
 
     def complete(self, records: Collection[Record]) -> None:
@@ -379,8 +381,8 @@ class Shelf:
     def _fetch_cluster(self, name: str) -> None: ...
     def _fetch_near(self, looks: Collection[Contact], areas: Collection[int]) -> None: ...
     def _fetch_copies(self, value: int, bits: int) -> None: ...
-    def _fetch_comparable(self, spot: Spot, near_m: float, unclear: bool) -> None: ...
-    def _fetch_hinted(self, item: Traced) -> None: ...
+    def _fetch_comparable(self, spot: Spot, near_m: float, unclear: bool, but: Collection[int]) -> None: ...
+    def _fetch_hinted(self, item: Traced, but: Collection[int]) -> None: ...
     def _fetch_features(self, records: Collection[Record]) -> None: ...
     def _fetch_walls(self, look: Contact) -> bool:
         """Bring in more placed records that show a look; False when there are no more."""

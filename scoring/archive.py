@@ -75,6 +75,10 @@ class Placed:
     failures: tuple[tuple[str, Failure], ...]
 
 
+_LOOKED = 500
+"""Photos of a first look at a time: each time all that is known of the walls around is read."""
+
+
 class Archive:
     """Places the photos of a work file in a store; without one, it is only worked out what becomes of them.
 
@@ -124,7 +128,7 @@ class Archive:
             with book.trial.begin() as session:
                 book.note(session, "copied", str(copied))
         known = book.known()
-        self._go("look", "first look", self._look)
+        self._go("look", "first look", self._look, _LOOKED)
         self._go("read", "reading photos together", lambda part: self._read(part, known))
         self._go("decide", "linking", lambda part: self._decide(part, known))
 
@@ -141,9 +145,10 @@ class Archive:
         """What is reported of some photos, advert by advert, when that is worked out."""
         return self._book.found(photos)
 
-    def _go(self, step: str, words: str, work: Callable[[list[Spooled]], Callable[[Any], None]]) -> None:
-        """One step over all photos that it has not been over. ``work`` gives what is to be noted together with the progress."""
-        book, size = self._book, self._settings.storing.batch_photos
+    def _go(self, step: str, words: str, work: Callable[[list[Spooled]], Callable[[Any], None]], least: int = 1) -> None:
+        """One step over all photos that it has not been over, at least so many at a time. ``work`` gives what is to be noted
+        together with the progress."""
+        book, size = self._book, max(self._settings.storing.batch_photos, least)
         after = book.get(step)
         total, done = book.count(), book.count(until=after)
         if done == total:

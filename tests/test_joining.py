@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagtrace.contract import Identifier, IdentifierKind
+from tagtrace.linking import joining
 from tagtrace.linking.clusters import ClusterSettings, Sighting, place, trace
+from tagtrace.linking.features import AdvertFeatures, Match, match
 from tagtrace.linking.joining import compare, is_pictured_again, is_spelt_again, joins
 from tagtrace.linking.wording import Spelt, common, from_bytes, spelt, to_bytes, told_apart
 
@@ -135,3 +137,30 @@ def test_bytes_keep_words(values: list[str], blurred: bool) -> None:
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="."):
         from_bytes(data)
+
+
+def test_pictures_that_were_compared_are_not_compared_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[AdvertFeatures, AdvertFeatures]] = []
+
+    def counted(a: AdvertFeatures, b: AdvertFeatures) -> Match:
+        asked.append((a, b))
+        return match(a, b)
+
+    monkeypatch.setattr(joining, "match", counted)
+    compared = joining._Compared(2)
+    one, two, other = pictured(1), pictured(2), pictured(3)
+    # read back from a store: other objects, the same features
+    again = AdvertFeatures.from_bytes(one.to_bytes())
+    assert AdvertFeatures.from_bytes(again.to_bytes()).fingerprint() == again.fingerprint() != two.fingerprint()
+    assert compared.match(one, two) is compared.match(one, two)
+    assert compared.match(one, two).inliers == match(one, two).inliers
+    assert len(asked) == 1
+    # the other way round may differ a little, so it is a comparison of its own; the oldest one is forgotten
+    compared.match(two, one)
+    compared.match(one, two)
+    compared.match(one, other)
+    assert len(asked) == 3
+    compared.match(two, one)
+    assert len(asked) == 4
+    compared.match(one, other)
+    assert len(asked) == 4

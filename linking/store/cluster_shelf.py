@@ -243,18 +243,18 @@ class SqlShelf(Shelf):
     def _fetch_copies(self, value: int, bits: int) -> None:
         self._bring_copies([value], bits)
 
-    def _fetch_comparable(self, spot: Spot, near_m: float, unclear: bool) -> None:
+    def _fetch_comparable(self, spot: Spot, near_m: float, unclear: bool, but: Collection[int]) -> None:
         areas = areas_around(spot)
         self._bring_comparable(areas, 2 if unclear else 1)
         there = [record for area in areas for record in self._around.get(area, {}).values()]
         # Pictures are large, so only those near enough are brought in.
-        self._fetch_features([record for record in there if within(record.traced.spot, spot, near_m)])
+        self._fetch_features([r for r in there if r.bundle not in but and within(r.traced.spot, spot, near_m)])
 
-    def _fetch_hinted(self, item: Traced) -> None:
+    def _fetch_hinted(self, item: Traced, but: Collection[int]) -> None:
         slots = [rows.hint_slot(hint, area) for hint in item.hints for area in hint_places(item)]
         self._bring_hints(slots)
         found = (record for slot in slots for record in self._hinted.get(slot, ()))
-        self._fetch_features([record for record in found if not told_by_place(item, record.traced)])
+        self._fetch_features([r for r in found if r.bundle not in but and not told_by_place(item, r.traced)])
 
     def _fetch_features(self, records: Collection[Record]) -> None:
         stored = {r.number: r for r in records if r.key in self.stored and not r.traced.comparable}

@@ -35,7 +35,7 @@ from .upserts import in_parts, insert_many
 
 _COPIED = 500
 """Rows copied at once."""
-_SHELF = 200
+_SHELF = 1000
 """Sightings put with one look at the tables."""
 
 
