@@ -7,7 +7,8 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import product
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -22,13 +23,23 @@ _LAST_BREATH_S = 0.5
 _MOST_DEAD_STARTS = 3
 
 
+_AHEAD = 2
+"""Photos that a worker has: one that it scores, and the next, so that it need not wait while the last one is kept."""
+
+
 @dataclass(slots=True, eq=False)
 class _Worker:
     process: BaseProcess
     connection: Connection
     ready: bool = False
-    task: Task | None = None
+    tasks: deque[Task] = field(default_factory=deque)
+    """What it has, the photo that it scores first."""
     deadline: float = 0.0
+
+    def takes(self, task: Task, most: int) -> bool:
+        """Whether it can be given a photo more, to have at most so many."""
+        # Bytes may not fit in the pipe: they wait until it reads, or both sides would wait for each other.
+        return self.ready and len(self.tasks) < (most if task.data is None else 1)
 
 
 class WorkerPool:
@@ -78,20 +89,20 @@ class WorkerPool:
         waiting = iter(tasks)
         todo = next(waiting, None)
         while True:
-            for worker in self._workers:
-                if worker.ready and worker.task is None and todo is not None:
+            for most, worker in product(range(1, _AHEAD + 1), self._workers):
+                if todo is not None and worker.takes(todo, most):
                     self._give(worker, todo)
                     todo = next(waiting, None)
             if todo is None and self._again:
                 todo = self._again.popleft()
                 continue
-            if todo is None and all(worker.task is None for worker in self._workers):
+            if todo is None and not any(worker.tasks for worker in self._workers):
                 return
             yield from self._collect()
 
     def _collect(self) -> Iterator[tuple[Task, Scored]]:
         """Wait until something happens, and give what got done by it."""
-        busy = [worker for worker in self._workers if worker.task is not None or not worker.ready]
+        busy = [worker for worker in self._workers if worker.tasks or not worker.ready]
         timeout = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
         happened = set(wait([worker.connection for worker in busy], timeout))
         for worker in busy:
@@ -101,19 +112,21 @@ class WorkerPool:
             message = self._receive(worker) if worker.connection in happened else None
             if isinstance(message, Ready):
                 worker.ready = True
-            elif isinstance(message, Scored) and worker.task is not None:
-                task, worker.task = worker.task, None
+            elif isinstance(message, Scored) and worker.tasks:
+                task = worker.tasks.popleft()
+                worker.deadline = time.monotonic() + self._spec.settings.run.photo_timeout_s
                 self._deaths.pop(str(task.path), None)
                 yield task, message
             else:
                 yield from self._replace(worker, late)
 
     def _replace(self, worker: _Worker, late: bool) -> Iterator[tuple[Task, Scored]]:
-        """A worker died or hangs: its photo fails, and a new worker takes its place."""
-        task = worker.task
+        """A worker died or hangs: the photo that it scored fails, and a new worker takes its place."""
         why = self._bury(worker)
         self._add()
-        if task is not None:
+        if worker.tasks:
+            task, *waiting = worker.tasks
+            self._again.extend(waiting)
             self._deaths[str(task.path)] += 1
             if not late and self._deaths[str(task.path)] < self._tries:
                 self._again.append(task)
@@ -133,8 +146,9 @@ class WorkerPool:
         self._workers.append(_Worker(started.process, started.connection, deadline=deadline))
 
     def _give(self, worker: _Worker, task: Task) -> None:
-        worker.task = task
-        worker.deadline = time.monotonic() + self._spec.settings.run.photo_timeout_s
+        if not worker.tasks:
+            worker.deadline = time.monotonic() + self._spec.settings.run.photo_timeout_s
+        worker.tasks.append(task)
         # A worker that is dead already shows when its answer is read.
         with contextlib.suppress(OSError):
             worker.connection.send(task)
@@ -177,7 +191,7 @@ class WorkerPool:
     def _end(self) -> None:
         for worker in self._workers:
             # Idle ones leave by themselves; busy ones are of no use any more.
-            if worker.task is None and worker.ready:
+            if worker.ready and not worker.tasks:
                 with contextlib.suppress(OSError):
                     worker.connection.send(None)
             else:

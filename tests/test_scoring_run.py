@@ -137,6 +137,25 @@ def test_a_hanging_worker_is_ended(tmp_path: Path, paint: Paint, monkeypatch: py
     assert summary.adverts == 1
 
 
+def test_the_photo_that_waits_behind_a_dead_or_hanging_one_is_scored(
+    tmp_path: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker has the next photo before it is done with the first: that is not lost with it."""
+    monkeypatch.setenv("FIXED_READER_SLEEP", "3600")
+    photos = [paint(f"{name}.png", colour) for name, colour in {"1": KILLER, "2": JOB, "3": SLOW, "4": SNOW}.items()]
+    settings = replace(SETTINGS, run=RunSettings(photo_timeout_s=1.0))
+    summary = run(tmp_path, *photos, workers=1, formats=("results",), settings=settings)
+    assert [name for name, _ in summary.failures] == ["1.png", "3.png"]
+    assert summary.adverts == 2
+
+
+def test_the_time_of_a_photo_begins_when_it_is_looked_at(tmp_path: Path, paint: Paint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIXED_READER_SLEEP", "0.7")
+    photos = [paint(f"{number}.png", SLOW, (43.0 + number, 76.9)) for number in range(4)]
+    settings = replace(SETTINGS, run=RunSettings(photo_timeout_s=1.2))
+    assert run(tmp_path, *photos, workers=1, formats=("results",), settings=settings).failures == ()
+
+
 def test_resume_does_only_what_is_missing_or_failed(tmp_path: Path, paint: Paint) -> None:
     paint("a.png", JOB)
     bug = paint("bug.png", BUG)
