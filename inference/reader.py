@@ -31,7 +31,7 @@ class ReaderSettings:
     """Margins of the second crop of a line that the first left in doubt."""
     second_below: float = 0.985
     """Confidence of the first reading below which a line is looked at a second time,"""
-    second_advert: float = 0.0
+    second_advert: float = 0.3
     """if it looks like an advert's with at least so much belief."""
     edge: float = 0.48
     """A letter seen so near to an end of the crop, as a share of the line's height, may mean that the line goes on there."""

@@ -107,8 +107,9 @@ def _chars(log_probs: LogProbs, path: NDArray[np.intp], alphabet: str, settings:
         peak = np.exp(log_probs[start:end].max(0).astype(np.float64))
         confidence = float(min(peak[column], 1.0))
         peak[[BLANK, column]] = 0.0
-        others = np.argsort(-peak, kind="stable")[: settings.alternatives]
-        listed = tuple((alphabet[i - 1], float(peak[i])) for i in others.tolist() if peak[i] >= settings.min_alternative)
+        likely = np.flatnonzero(peak >= settings.min_alternative)
+        others = likely[np.argsort(-peak[likely], kind="stable")][: settings.alternatives]
+        listed = tuple((alphabet[i - 1], float(peak[i])) for i in others.tolist())
         chars.append(Char(alphabet[column - 1], confidence, listed))
     return tuple(chars)
 

@@ -42,9 +42,9 @@ def quad_of(points: ArrayLike) -> Quad:
 
 def area(quad: Quad) -> float:
     """Area in square pixels (shoelace formula); positive whichever way the corners run."""
-    p = points_of(quad)
-    x, y = p[:, 0], p[:, 1]
-    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+    # asked hundreds of times for a photo: for four corners arrays cost twenty times the arithmetic
+    turned = (*quad[1:], quad[0])
+    return abs(math.fsum(x * next_y - y * next_x for (x, y), (next_x, next_y) in zip(quad, turned, strict=True))) / 2
 
 
 def centre(quad: Quad) -> tuple[float, float]:

@@ -134,7 +134,7 @@ class _OpenVino:
     def run(self, blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         if not hasattr(self._local, "request"):
             self._local.request = self._compiled.create_infer_request()
-        found = self._local.request.infer([blob])
+        found = self._local.request.infer([blob], share_inputs=True)
         return [np.array(found[output], np.float32) for output in self._compiled.outputs]
 
 

@@ -41,16 +41,21 @@ def describe(path: Path, error: OSError) -> str:
     return f"{path}: cannot be written ({error.strerror or error}); check the rights of the folder, or choose another with --out"
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Create or replace ``path`` with what ``write`` puts into the file it is given: all of it or nothing."""
+def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, durable: bool = True) -> None:
+    """Create or replace ``path`` with what ``write`` puts into the file it is given: all of it or nothing.
+
+    When it returns the file is on the disk. Where not ``durable`` a power cut may leave an empty one; the death of the process
+    does not.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:
                 write(file)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)

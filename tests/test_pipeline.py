@@ -325,6 +325,15 @@ class Doubtful(BrightestSide):
         return super().read(crops)
 
 
+@pytest.mark.parametrize(("advert", "looks"), [(0.2, 0), (0.4, 1)])
+def test_only_what_looks_like_an_advert_gets_a_second_look(advert: float, looks: int) -> None:
+    recogniser = Doubtful()
+    region = Region(RegionKind.LINE, quad(50, 50, 100, 20), 0.9, advert)
+    ((line,), _) = TagtraceReader(FixedDetector(region), recogniser).read_lines([photo().pixels])[0]
+    assert line.reading.text
+    assert len(recogniser.upright) == looks
+
+
 def test_a_second_look_at_a_line_upside_down_is_turned_and_stays_so() -> None:
     image = np.zeros((300, 400, 3), np.uint8)
     image[150:180, 150:250] = 250
