@@ -29,6 +29,13 @@ def test_steps_keep_their_probabilities(seed: int, steps: int, sharpness: float)
     np.testing.assert_allclose(np.exp(back)[strong], np.exp(whole)[strong], rtol=0.12)
 
 
+def test_a_step_between_many_characters_keeps_all_that_matter() -> None:
+    probs = np.full((1, 178), 1e-6)
+    probs[0, 10:60] = 0.0199
+    whole = np.log(probs / probs.sum()).astype(np.float32)
+    np.testing.assert_allclose(np.exp(unpack(pack(whole)))[0, 10:60], 0.02, rtol=0.12)
+
+
 def test_likelihoods_stay_and_bytes_are_few() -> None:
     whole = table(3, 40)
     texts = ["abc", "tulpar_kz1", "zzz"]
