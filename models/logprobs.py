@@ -1,8 +1,8 @@
 """CTC log-probabilities in few bytes, to keep them beside a reading: for linking again later, and for reading together.
 
-Most of a step's probability lies on a few characters. Kept are those of at least ``LEAST`` (the ``MOST`` probable of a step, and
-all of at least ``ALWAYS``), to a sixteenth of a nat; the rest of the step is spread evenly over the other characters. A line of a handle takes a few hundred
-bytes instead of sixty thousand.
+Most of a step's probability lies on a few characters. Kept are those of at least ``LEAST`` (the ``MOST`` likely of a step, and
+all of at least ``ALWAYS``), to a sixteenth of a nat; the rest of the step is spread evenly over the other characters. A line of
+a handle takes a few hundred bytes instead of sixty thousand.
 """
 
 from __future__ import annotations
