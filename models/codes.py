@@ -36,7 +36,8 @@ class CodeSettings:
     max_whole_px: int = 3000
     """Larger photos are shrunk to this long side for the look at the whole."""
     try_harder: bool = True
-    """Enlarge the whole photo if nothing was found in it and it is not larger than ``enlarge_below_px``."""
+    """Look for light codes on dark in the whole photo, too, and enlarge it if nothing was found in it and it is not larger than
+    ``enlarge_below_px``: where there are no regions to look at closely."""
     enlarge_below_px: int = 1300
     margin: float = 0.3
     """Room left around a region, as a share of its size: the quiet zone belongs to the code."""
@@ -106,7 +107,7 @@ class ZxingReader:
         rows, columns = grey.shape
         width, height = max(1, round(columns * factor)), max(1, round(rows * factor))
         back = np.diag([columns / width, rows / height, 1.0])
-        return self._read(_resize(grey, width, height), back, self._whole_formats)
+        return self._read(_resize(grey, width, height), back, self._whole_formats, invert=self.settings.try_harder)
 
     def _read_region(self, image: Image, quad: Quad) -> list[Code]:
         """Read the surroundings of a region, enlarged, in several renderings, until one of them gives a code."""
@@ -139,11 +140,11 @@ class ZxingReader:
         back: NDArray[np.float64],
         formats: zxingcpp.BarcodeFormats,
         binarizer: zxingcpp.Binarizer = zxingcpp.Binarizer.LocalAverage,
+        invert: bool = True,
     ) -> list[Code]:
         """Codes in one picture; ``back`` is the perspective transform (3, 3) from its pixels to those of the photo."""
-        found = zxingcpp.read_barcodes(
-            np.ascontiguousarray(grey), formats=formats, text_mode=zxingcpp.TextMode.Plain, binarizer=binarizer
-        )
+        picture, plain = np.ascontiguousarray(grey), zxingcpp.TextMode.Plain
+        found = zxingcpp.read_barcodes(picture, formats=formats, text_mode=plain, binarizer=binarizer, try_invert=invert)
         return [
             Code(barcode.text, _format_name(barcode.format), _placed(barcode.position, back))
             for barcode in found

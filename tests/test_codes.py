@@ -88,6 +88,14 @@ def test_a_small_noisy_code_is_read_in_its_region_only() -> None:
     assert iou(code.quad, quad) > 0.4
 
 
+def test_a_light_code_on_dark_is_read_in_its_region_or_by_trying_harder() -> None:
+    scene, quad = put(wall(), 255 - draw_code(LINK), [(300, 200), (600, 200), (600, 500), (300, 500)])
+    quick = ZxingReader(CodeSettings(try_harder=False))
+    assert quick.decode(scene) == []
+    for codes in (ZxingReader().decode(scene), quick.decode(scene, [seen_by(quad)])):
+        assert [code.payload for code in codes] == [LINK]
+
+
 @pytest.mark.parametrize(
     "corners",
     [
