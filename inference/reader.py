@@ -29,10 +29,12 @@ class ReaderSettings:
     second_along: float = 0.12
     second_across: float = 0.22
     """Margins of the second crop of a line that the first left in doubt."""
+    second_from: float = 0.7
     second_below: float = 0.985
-    """Confidence of the first reading below which a line is looked at a second time,"""
+    """Confidences of the first reading from and below which a line is looked at a second time: what can hardly be read does not
+    become better by it. It is done"""
     second_advert: float = 0.3
-    """if it looks like an advert's with at least so much belief."""
+    """if the line looks like an advert's with at least so much belief."""
     edge: float = 0.48
     """A letter seen so near to an end of the crop, as a share of the line's height, may mean that the line goes on there."""
     stretch: float = 2.0
@@ -116,8 +118,9 @@ class TagtraceReader:
         return read
 
     def _in_doubt(self, reading: Reading, region: Region) -> bool:
-        unsure = bool(reading.text) and reading.confidence < self._settings.second_below
-        return unsure and region.advert >= self._settings.second_advert
+        settings = self._settings
+        unsure = bool(reading.text) and settings.second_from <= reading.confidence < settings.second_below
+        return unsure and region.advert >= settings.second_advert
 
     def _stretch(self, images: Sequence[Image], read: list[tuple[Quad, Reading]], lines: Iterable[int]) -> list[int]:
         """Look further where a letter touches the end of a crop; kept when more text is read there. Changes ``read``.

@@ -325,11 +325,13 @@ class Doubtful(BrightestSide):
         return super().read(crops)
 
 
-@pytest.mark.parametrize(("advert", "looks"), [(0.2, 0), (0.4, 1)])
-def test_only_what_looks_like_an_advert_gets_a_second_look(advert: float, looks: int) -> None:
+@pytest.mark.parametrize(("advert", "second_from", "looks"), [(0.2, 0.7, 0), (0.4, 0.7, 1), (0.4, 0.95, 0)])
+def test_only_readings_in_doubt_that_may_be_an_advert_get_a_second_look(advert: float, second_from: float, looks: int) -> None:
+    """It is read with a confidence of 0.9."""
     recogniser = Doubtful()
     region = Region(RegionKind.LINE, quad(50, 50, 100, 20), 0.9, advert)
-    ((line,), _) = TagtraceReader(FixedDetector(region), recogniser).read_lines([photo().pixels])[0]
+    settings = ReaderSettings(second_from=second_from)
+    ((line,), _) = TagtraceReader(FixedDetector(region), recogniser, settings).read_lines([photo().pixels])[0]
     assert line.reading.text
     assert len(recogniser.upright) == looks
 
