@@ -28,7 +28,7 @@ def promote(
 
     Its file, entry and card go into the folder of models; the one before is kept: `tagtrace models rollback`.
 
-    Example: tagtrace promote runs/new/recogniser.onnx --task recogniser --data walls/val/truth.jsonl --name recogniser-4
+    Example: tagtrace promote runs/new/recogniser.onnx --task recogniser --data walls/val/truth.jsonl --name recogniser-6
     """
     from ..models.registry import MODELS_VARIABLE, default_folder
     from .compare import data_set
