@@ -27,6 +27,8 @@ FIRST_SIGMA = 1.0
 """Smoothing of the first scale of each octave, in its pixels,"""
 CAMERA_SIGMA = 0.5
 """and what a photo has of it by itself (Lowe 2004)."""
+DESCRIBED = 2
+"""Number of the scale, in each octave, in which points are described."""
 MOST_EDGE = 10.0
 """Ratio of the principal curvatures above which a point lies on an edge and could be anywhere along it (Lowe 2004)."""
 FIELDS = 4
@@ -78,7 +80,7 @@ def find(grey: NDArray[np.uint8], mask: NDArray[np.uint8], least_contrast: float
         for points in _extrema(scales, mask, 255 * least_contrast / LAYERS):
             found.append(points * (2**octave, 2**octave, 1))
             octaves += [octave] * len(points)
-        smoothed.append(scales[2])
+        smoothed.append(scales[DESCRIBED])
         picture, mask = np.ascontiguousarray(scales[LAYERS][::2, ::2]), mask[::2, ::2]
     every = np.concatenate([np.zeros((0, 3)), *found])
     return Keypoints(every[:, :2], every[:, 2], np.array(octaves, np.intp), tuple(smoothed))
@@ -130,7 +132,7 @@ def describe(found: Keypoints, chosen: NDArray[np.intp]) -> NDArray[np.float32]:
     Each description has length 1, as far as ``MOST_SHARE`` leaves it; 0 where there is nothing but one grey.
     """
     described = np.zeros((len(chosen), DESCRIPTION), np.float32)
-    sigma = FIRST_SIGMA * 2 ** (2 / LAYERS)
+    sigma = FIRST_SIGMA * 2 ** (DESCRIBED / LAYERS)
     for octave, picture in enumerate(found.smoothed):
         mine = np.flatnonzero(found.octave[chosen] == octave)
         if len(mine):
