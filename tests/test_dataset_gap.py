@@ -15,6 +15,7 @@ from tagtrace import cli
 from tagtrace.contract import BrokenInstallationError, ExitCode
 from tagtrace.datasets.photos import load_photo
 from tagtrace.datasets.truth import AdvertTruth, LineTruth, PhotoTruth, read_truth, write_truth
+from tagtrace.models.recogniser import OnnxRecogniser
 from tagtrace.models.registry import Task, resolve
 from tagtrace.training.gap import GapSettings, cliff, compare, frechet, tell_apart
 from tagtrace.training.gap_report import telling, verdict
@@ -93,8 +94,9 @@ def test_statistics_of_pictures_go_the_right_way(tmp_path: Path, root: Path) -> 
 
 
 def test_inner_layers_of_the_shipped_models_are_reached() -> None:
-    recogniser = open_layer(resolve(Task.RECOGNISER).path, head_input)
-    values = recogniser.run(np.zeros((2, 1, 40, 96), np.float32))
+    path = resolve(Task.RECOGNISER).path
+    recogniser = open_layer(path, head_input)
+    values = recogniser.run(np.zeros((2, 1, OnnxRecogniser(path).crop.height, 96), np.float32))
     assert values.ndim == 3 and len(values) == 2 and values.shape[2] > 32
     with pytest.raises(BrokenInstallationError, match="no part /nowhere/"):
         open_layer(resolve(Task.DETECTOR).path, last_of("/nowhere/"))
