@@ -101,6 +101,18 @@ def test_pictures_join_what_cannot_be_read(store: Store) -> None:
     assert put(store, sighting("b", features=again, at=east(20))) == []
 
 
+def test_pictures_of_a_wall_that_an_advert_belongs_to_anyway_are_not_read(store: Store) -> None:
+    copy = {"picture_hash": 0x0123_4567_89AB_CDEF, "box": (0.1, 0.1, 0.5, 0.3)}
+    wall, near, photo = worlds.pictured(1), worlds.pictured(2), worlds.pictured(3)
+    put(store, sighting("a", "umit1", features=wall, **copy), sighting("b", "snow2", features=near, at=east(20)))
+    with store.begin() as session, open_book(session) as book:
+        book.explained = False  # what an explanation says of the pictures wants them
+        book.put([sighting("c", features=photo, **copy)], at=NOON, actor="model")
+        seen = {record.photo: record.traced.sighting.features for record in book.shelf.records.values()}
+        assert book.cluster_of(("c", 0)) == book.cluster_of(("a", 0)) != book.cluster_of(("b", 0))
+        assert seen["a"] is None and seen["b"] is not None
+
+
 def test_pictures_that_an_earlier_release_described_are_not_compared(store: Store) -> None:
     quad = ((100.0, 100.0), (400.0, 100.0), (400.0, 300.0), (100.0, 300.0))
     one = extract_features(scene(1), quad)
