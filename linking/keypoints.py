@@ -20,7 +20,7 @@ Picture = NDArray[np.float32]
 Numbers = NDArray[np.float64]
 
 OCTAVES = 3
-"""How often the picture is halved, and once."""
+"""Sizes in which points are looked for: that of the picture, half of it, a quarter."""
 LAYERS = 3
 """Scales per octave in which points are found."""
 FIRST_SIGMA = 1.0
@@ -39,6 +39,7 @@ MOST_SHARE = 0.2
 """No number of a description is larger, as a share of its length: a hard edge does not outshine the rest (Lowe 2004)."""
 
 DESCRIPTION = FIELDS * FIELDS * 8
+"""Numbers of a description: eight directions in each field."""
 _MARGIN = 2
 _LEAST_SIDE_PX = 16
 _HALF = float(np.sqrt(0.5))
