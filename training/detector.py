@@ -205,6 +205,9 @@ def export_detector(weights: Path, out: Path, *, input_px: int = 640, opset: int
     if not weights.is_file():
         raise TagtraceError(f"{weights}: no such checkpoint to export")
     yolo = offline_ultralytics().YOLO(str(weights))
+    from .detector_head import choose_cells
+
+    choose_cells(yolo.model)
     written = Path(
         yolo.export(
             format="onnx", imgsz=input_px, dynamic=True, simplify=True, opset=opset, nms=None, device="cpu", verbose=False

@@ -41,7 +41,10 @@ def checkpoint_of(
     offline_ultralytics()
     from ultralytics.nn.tasks import OBBModel
 
+    from .detector_head import as_convolutions
+
     stored, known = _read(weights)
+    stored = as_convolutions(stored)
     # ultralytics makes the class branch as wide as the number of classes that the network was first made for
     width = int(stored[next(name for name in stored if f".{_HEAD}." in name and name.endswith(".2.weight"))].shape[1])
     model = OBBModel(architecture, nc=width, verbose=False)
