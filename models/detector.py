@@ -268,10 +268,10 @@ def letterbox(image: Image, width: int, height: int) -> tuple[NDArray[np.float32
         )
     pad_w, pad_h = -width % STRIDE, -height % STRIDE
     left, top = round(pad_w / 2 - 0.1), round(pad_h / 2 - 0.1)
-    canvas = np.full((height + pad_h, width + pad_w, 3), _GREY, dtype=np.uint8)
-    canvas[top : top + height, left : left + width] = image
-    blob = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None], dtype=np.float32)
-    blob /= 255
+    padded = cv2.copyMakeBorder(image, top, pad_h - top, left, pad_w - left, cv2.BORDER_CONSTANT, value=(_GREY,) * 3)
+    blob = np.empty((1, 3, *padded.shape[:2]), np.float32)
+    for channel, plane in enumerate(cv2.split(padded)):
+        np.multiply(plane, np.float32(1 / 255), out=blob[0, channel])
     return blob, left, top
 
 

@@ -66,8 +66,9 @@ def grey(crop: Image, settings: CropSettings) -> NDArray[np.float32]:
     the variance of brightness, the picture is projected on it (turned so that brighter stays brighter).
     """
     flat = crop.reshape(-1, 3)
-    sample = flat[:: max(1, len(flat) // _PIXELS_FOR_AXIS)].astype(np.float32)
-    spread = np.cov(sample.T, bias=True)
+    sample = np.array(flat[:: max(1, len(flat) // _PIXELS_FOR_AXIS)].T, np.float32, order="C")
+    sample -= sample.mean(axis=1, keepdims=True)
+    spread = sample @ sample.T / sample.shape[1]
     along_luma = float(LUMA @ spread @ LUMA) / float(LUMA @ LUMA)
     values, axes = np.linalg.eigh(spread)
     if values[-1] < settings.colour_gain * along_luma + _EPSILON:

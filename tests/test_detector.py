@@ -360,8 +360,11 @@ def test_an_exported_network_can_be_trained_on(trained: tuple[DetectorSettings, 
     with torch.no_grad():
         given = network(torch.from_numpy(picture))[0].numpy()
     wanted = onnxruntime.InferenceSession(exported).run(None, {"images": picture})[0]
-    assert np.abs(given[:, :4] - wanted[:, :4]).max() < 0.05
-    assert np.abs(given[:, 4:-1] - wanted[:, 4:-1]).max() < 1e-4
+    fine, coarse = (160 // 8) ** 2, given.shape[2] - (160 // 8) ** 2  # the export has the best cells of the finest grid first
+    for cell in wanted[0].T[:-coarse]:
+        assert (np.abs(given[0, :, :fine] - cell[:, None]).max(axis=0) < 0.05).any()
+    assert np.abs(given[:, :4, fine:] - wanted[:, :4, -coarse:]).max() < 0.05
+    assert np.abs(given[:, 4:-1, fine:] - wanted[:, 4:-1, -coarse:]).max() < 1e-4
     norms = [part for part in network.modules() if isinstance(part, torch.nn.BatchNorm2d)]
     assert all(float(norm.running_var.max()) != 1.0 for norm in norms)  # measured, so that training begins where the export ended
 
