@@ -114,7 +114,8 @@ class _OpenVino:
     runtime = Runtime.OPENVINO
 
     def __init__(self, model: Path, content: bytes, threads: int, shapes: int) -> None:
-        core, config = offline_openvino().Core(), processor_config(threads)
+        openvino = offline_openvino()
+        core, config = openvino.Core(), processor_config(threads)
         # By itself it would keep 5,000 things, and memory would grow with every new shape of a photo.
         config["CPU_RUNTIME_CACHE_CAPACITY"] = str(_PER_SHAPE * shapes)
         try:
@@ -122,6 +123,7 @@ class _OpenVino:
             self._compiled: Any = core.compile_model(network, "CPU", config)
         except Exception as error:  # OpenVINO raises RuntimeError for all there is
             raise BrokenInstallationError(f"{model}: cannot be loaded as an ONNX model ({error})") from error
+        self._tensor: Any = openvino.Tensor
         # A request holds its tensors: one per thread.
         self._local = threading.local()
         # OpenVINO 2026.4 locks up for good when the first two runs of a process meet in two threads.
@@ -134,8 +136,10 @@ class _OpenVino:
     def run(self, blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         if not hasattr(self._local, "request"):
             self._local.request = self._compiled.create_infer_request()
-        found = self._local.request.infer([blob], share_inputs=True)
-        return [np.array(found[output], np.float32) for output in self._compiled.outputs]
+        request = self._local.request
+        # handed over like this, nothing is copied and the wrapper does not look at all tensors again
+        request.set_input_tensor(self._tensor(np.ascontiguousarray(blob), shared_memory=True))
+        return [np.array(output, np.float32) for output in request.infer(share_outputs=True).values()]
 
 
 def _metadata(network: Any) -> dict[str, str]:
