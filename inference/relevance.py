@@ -17,7 +17,11 @@ from rapidfuzz import fuzz
 
 from ..contract import Code, Flag, Identifier, IdentifierKind, Line
 
-_ANCHOR = re.compile(r"@\w{5}|(?:^|[\s/])[tт][.,]?\s?(?:me|ме|rne)\b|telegram|\b(?:tg|тг)\b\s?[:@]|\.onion\b")
+_ANCHOR = re.compile(
+    r"@\w{5}|(?:^|[\s/])[tт][.,]?\s?(?:me|ме|rne)\b|telegram|\b(?:tg|тг)\b\s?[:@]|\.onion\b"
+    # parts of links that are left when the rest is misread, and of a hidden service's name over two lines
+    r"|[mмт][eе]{1,2}/|(?:^|\s)[tт][.,]\w{0,2}/\w|j[o0][il1]n\w{3,4}/|[a-z2-7]{25}"
+)
 _MESSENGERS = frozenset(IdentifierKind) - {IdentifierKind.PHONE, IdentifierKind.URL, IdentifierKind.EMAIL, IdentifierKind.QR}
 
 
@@ -33,7 +37,7 @@ class RelevanceSettings:
     contact: float = 0.7
     """A phone, site or e-mail address: lawful posters have them, too."""
     anchor: float = 0.8
-    """The beginning of a messenger contact was read (``@``, ``t.me/``), though not the contact itself."""
+    """A part of a messenger contact was read (``@``, ``t.me/``), though not the contact itself."""
     protected: float = -1.0
     advert_word: float = 0.8
     other_line: float = -0.5

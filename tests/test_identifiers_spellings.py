@@ -111,6 +111,8 @@ def test_what_is_typed_is_taken_at_its_word() -> None:
         ("тел: 8 749 5550011", "phone", "+77495550011"),
         ("0555 123 456", "phone", "+996555123456"),
         ("wa.me/77495550011", "whatsapp", "+77495550011"),
+        ("ватсап wa. тe/77495550011", "whatsapp", "+77495550011"),
+        ("wа,rne/7 749 555 00 11", "whatsapp", "+77495550011"),
         ("instagram.com/zhuldyz.kz", "instagram", "zhuldyz.kz"),
         ("INSTAGRAM @zhuldyz.kz7", "instagram", "zhuldyz.kz7"),
         ("инста: zhuldyz_7", "instagram", "zhuldyz_7"),
@@ -136,7 +138,7 @@ def test_other_kinds(text: str, kind: str, value: str) -> None:
         "нет@mention", "@работа", "@зеркало",
         "@шоп_кз1", "BEST SHOP", "ИЩИ В ТГ", "ТЕЛЕГРАМ КАНАЛ", "telegram bot", "signal", "VK", "4400 4301 2345 6789",
         "+7", "8 800", "цена 87012345678 тг", "http://", "https:// t.me /", "1234567", "ТОО «СТРОЙ-КС»", "+1 2",
-        "t.me/addstickers",
+        "t.me/addstickers", "wa. me/7749555001", "wa. te/0011",
     ],
 )  # fmt: skip
 def test_what_is_no_contact(text: str) -> None:

@@ -34,6 +34,10 @@ def judged(*texts: str, confidence: float = 0.7) -> bool:
         ("ЗАКЛАДКИ", "zhuldyz-kz.club"),
         ("@zhuldуz_k", "НАБОР"),
         ("t.me/zh?l?",),  # the contact cannot be read, its beginning can
+        ("ts_t.me/+g-t?t",),  # nor here, and something was read before it
+        ("t.e/zh?l",),
+        ("telagram.me/joinshat/q?P",),
+        ("26pp5m7x5tyxy3o2ppsidmdrte7kj", "5uxnue5fxc6mpmneai52xwraqad"),  # a hidden service's name with letters missing
     ],
 )
 def test_adverts_are_kept(texts: tuple[str, ...]) -> None:

@@ -71,6 +71,8 @@ def scan_view(view: View, source: Source) -> list[Found]:
     out += telegram.find_links(view, source, _spans(out))
     out += darknet.find_i2p(view, source, _spans(out))
     out += _links(view, source, _spans(out))
+    if source is Source.PAINTED:
+        out += social.find_whatsapp(view, _spans(out))
     out += social.find_keyword(view, source, _spans(out))
     out += telegram.find_names(view, source, _spans(out))
     out += phones.find(view, source, _spans(out))

@@ -175,6 +175,24 @@ _CANONICAL = {
 }
 
 
+_MISREAD_WA = re.compile(
+    r"(?<![^\W_])[wv]{1,2}a\s?[.,·:;]?\s?(?:m|rn|nn|t)[e3c]\s?[/|\\l]\s?(?P<number>\+?\d[\d\s-]{8,17}\d)(?![^\W_])"
+)
+"""``wa.me/`` as it may be read off a wall (``wa. te/``), before a number that is whole."""
+
+
+def find_whatsapp(view: View, spans: list[tuple[int, int]]) -> list[Found]:
+    """Links to a WhatsApp number in one painted line whose host was misread, outside the stretches in ``spans``."""
+    out = []
+    for match in _MISREAD_WA.finditer(view.latin):
+        phone = parse_phone("+" + match["number"].lstrip("+"))  # a link has the country code
+        if phone and free(spans, *match.span()):
+            out.append(
+                Found(IdentifierKind.WHATSAPP, phone.e164, *match.span(), match.span("number"), 0.9, flags=(Flag.REPAIRED,))
+            )
+    return out
+
+
 def _keyword_form(kind: IdentifierKind, sep: str, name: str) -> float:
     """How surely the word after a keyword is a name of that kind."""
     marked = any(c.isdigit() or c in "_." for c in name)
