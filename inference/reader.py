@@ -30,7 +30,7 @@ class ReaderSettings:
     second_across: float = 0.22
     """Margins of the second crop of a line that the first left in doubt."""
     second_from: float = 0.7
-    second_below: float = 0.985
+    second_below: float = 0.95
     """Confidences of the first reading from and below which a line is looked at a second time: what can hardly be read does not
     become better by it. It is done"""
     second_advert: float = 0.3

@@ -65,7 +65,7 @@ def show_card(
 ) -> None:
     """Show the card of a model: what it was made from, what it measures, what it gets wrong.
 
-    Example: tagtrace models card tagtrace-recogniser-5
+    Example: tagtrace models card tagtrace-recogniser-6
     """
     model = resolve(name, folder=folder)
     if model.card is None or not model.card.is_file():

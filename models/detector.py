@@ -30,7 +30,7 @@ _GREY = 114
 class DetectionSettings:
     """How photos are looked at. Lengths are in pixels, confidences and IoU in 0..1."""
 
-    input_px: int = 704
+    input_px: int = 640
     """Long side of the network's input; smaller photos are not blown up."""
     overview_px: int = 480
     """Long side of a second, smaller look at a photo in which the first found nothing: close-ups have letters larger than any

@@ -107,7 +107,7 @@ def test_what_a_file_does_is_told_by_the_file(tiny: Path, tmp_path: Path) -> Non
 def test_a_detector_is_not_calibrated_with_lines_nor_with_nothing(
     lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["export", "int8", "tagtrace-detector-2", "--out", str(tmp_path / "d.onnx"), "--data"]
+    arguments = ["export", "int8", "tagtrace-detector-3", "--out", str(tmp_path / "d.onnx"), "--data"]
     assert run([*arguments, str(lines)]) == 2
     assert "a detector is calibrated with whole photos" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()

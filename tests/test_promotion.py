@@ -124,8 +124,8 @@ def test_a_side_that_is_not_there_is_named() -> None:
     with pytest.raises(TagtraceError, match="no such model and no such file"):
         contestant("nobody")
     with pytest.raises(TagtraceError, match="two of one task"):
-        contestant("tagtrace-detector-2+tagtrace-detector-2")
-    known = contestant("tagtrace-recogniser-5")
+        contestant("tagtrace-detector-3+tagtrace-detector-3")
+    known = contestant("tagtrace-recogniser-6")
     assert [model.task for model in known.models] == [Task.DETECTOR, Task.RECOGNISER]
 
 
@@ -135,7 +135,7 @@ def judged(right: float, limits: Limits, seconds: float = 0.1) -> dict[str, bool
     data = [DataSet("x", Path("photos"), shown)]
     before = {p.file: reported(p, n % 100 < 80) for n, p in enumerate(shown)}
     after = {p.file: reported(p, n % 100 < right, seconds) for n, p in enumerate(shown)}
-    side = contestant("tagtrace-recogniser-5")
+    side = contestant("tagtrace-recogniser-6")
     comparison = compare_predictions(side, side, data, [before], [after], speed=speed_of_predictions(before, after, QUICK))
     return {verdict.limit: verdict.kept for verdict in judge(comparison, limits)}
 
@@ -198,10 +198,10 @@ def test_models_are_listed_shown_and_taken_back(tmp_path: Path, capsys: pytest.C
     put_in_use(licensed(tmp_path / "d.onnx", Task.DETECTOR), "detector-9", "# my card\n", folder)
     assert run(["models", "list", "--json", "--folder", str(folder)]) == ExitCode.OK
     used = {model["name"]: model["in_use"] for model in json.loads(capsys.readouterr().out)}
-    assert used["detector-9"] and not used["tagtrace-detector-2"] and used["tagtrace-recogniser-5"]
+    assert used["detector-9"] and not used["tagtrace-detector-3"] and used["tagtrace-recogniser-6"]
     assert run(["models", "card", "detector", "--folder", str(folder)]) == ExitCode.OK
     assert capsys.readouterr().out == "# my card\n"
     assert run(["models", "verify", "--folder", str(folder)]) == ExitCode.OK
     assert run(["models", "rollback", "detector", "--folder", str(folder)]) == ExitCode.OK
-    assert "tagtrace-detector-2 is in use again" in capsys.readouterr().out
+    assert "tagtrace-detector-3 is in use again" in capsys.readouterr().out
     assert run(["models", "rollback", "detector", "--folder", str(folder)]) == ExitCode.USAGE

@@ -27,7 +27,7 @@ def compare(
 
     Every difference has an interval (paired bootstrap over groups of photos that share no wall) and a test.
 
-    Example: tagtrace compare tagtrace-recogniser-5 runs/new/recogniser.onnx --data walls/val/truth.jsonl --out comparison
+    Example: tagtrace compare tagtrace-recogniser-6 runs/new/recogniser.onnx --data walls/val/truth.jsonl --out comparison
     """
     from .compare import CompareSettings, data_set
     from .compare import compare as run

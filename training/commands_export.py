@@ -54,7 +54,7 @@ def openvino(
 
     tagtrace itself runs ONNX files, with OpenVINO where that is installed.
 
-    Example: tagtrace export openvino tagtrace-detector-2 --out detector.xml
+    Example: tagtrace export openvino tagtrace-detector-3 --out detector.xml
     """
     from .export import export_to_openvino, find_model
 
@@ -79,7 +79,7 @@ def int8(
 
     `tagtrace compare` then says whether the difference is more than chance.
 
-    Example: tagtrace export int8 tagtrace-detector-2 --data walls/train/photos --truth walls/val --out int8.onnx
+    Example: tagtrace export int8 tagtrace-detector-3 --data walls/train/photos --truth walls/val --out int8.onnx
     """
     from ..datasets.truth import read_truth
     from ..models.registry import Task
