@@ -185,6 +185,10 @@ def test_complete_names_are_not_joined(second: str) -> None:
     assert ("telegram", "zhuldyz_kz7") in pairs(painted("@zhuldyz_kz7", second))
 
 
+def test_a_name_is_not_joined_with_a_web_address_below_it() -> None:
+    assert pairs(painted("TG @zhuldyz_kz7", "zhuldyzdom.club")) == [("telegram", "zhuldyz_kz7"), ("url", "zhuldyzdom.club")]
+
+
 def test_zero_between_letters_is_an_o_and_stays_an_alternative() -> None:
     (found,) = painted("@zh0l_kz20")
     assert found.value == "zhol_kz20"

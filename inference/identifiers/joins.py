@@ -17,6 +17,7 @@ from .fold import skeleton
 from .scan import flags_of, scan
 from .settings import ExtractSettings
 from .telegram import INVITE_LENGTHS, STOP_WORDS
+from .web import is_domain
 
 _KEYWORD_LINE = re.compile(
     r"\W*(?P<word>t[gr6]|тг|тгк|тр|tgk|te[l1i]e?[gq]?(?:ra[mn]{1,2}|a)|телег(?:рам{1,2}|а)|inst(?:a|agram)?|инста(?:грам)?|signal|сигнал|"
@@ -66,7 +67,8 @@ def _name_joint(a: str, b: str, low_a: str, low_b: str) -> Joint | None:
         return None
     if low_a.endswith("_") or low_b.startswith("_"):
         return _glue(a, b, 0.97, _NAMES)
-    if not any(c.isascii() and c.isalpha() for c in b) or skeleton(b) in STOP_WORDS:
+    # what is a web address by itself goes on with nothing
+    if not any(c.isascii() and c.isalpha() for c in b) or skeleton(b) in STOP_WORDS or is_domain(low_b.strip(" .")):
         return None
     if "_" in low_b or any(c.isdigit() for c in low_b) or low_b.endswith("bot"):
         return _glue(a, b, 0.8, _NAMES)
