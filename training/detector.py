@@ -200,7 +200,8 @@ def export_detector(weights: Path, out: Path, *, input_px: int = 640, opset: int
     """Export a checkpoint to ONNX with dynamic batch, height and width, simplified, class names in its metadata.
 
     Input ``images``: float32 (batch, 3, height, width), RGB, 0..1, height and width multiples of 32. Output ``output0``: float32
-    (batch, 4 + classes + 1, candidates): centre x, centre y, width, height in pixels, class scores in 0..1, angle in radians.
+    (batch, 4 + classes + 1, candidates): centre x, centre y, width, height in pixels, class scores in 0..1, angle in radians. The
+    finest grid's candidates are its most promising cells (``detector_head``).
     """
     if not weights.is_file():
         raise TagtraceError(f"{weights}: no such checkpoint to export")
