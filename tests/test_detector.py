@@ -344,6 +344,16 @@ def best_class(region: Region) -> float:
 
 
 @pytest.mark.train
+def test_an_export_is_compared_with_what_was_trained(trained: tuple[DetectorSettings, TrainingResult], exported: Path) -> None:
+    from tagtrace.models.registry import Task, resolve
+    from tagtrace.training.export import MAX_BOX_PX, MAX_SCORE, compare_detector
+
+    boxes, scores = compare_detector(trained[1].weights, exported)
+    assert boxes <= MAX_BOX_PX and scores <= MAX_SCORE
+    assert compare_detector(trained[1].weights, resolve(Task.DETECTOR).path)[1] > MAX_SCORE, "another network"
+
+
+@pytest.mark.train
 def test_an_exported_network_can_be_trained_on(trained: tuple[DetectorSettings, TrainingResult], exported: Path) -> None:
     import onnxruntime
     import torch
