@@ -137,8 +137,10 @@ class _OpenVino:
         if not hasattr(self._local, "request"):
             self._local.request = self._compiled.create_infer_request()
         request = self._local.request
-        # handed over like this, nothing is copied and the wrapper does not look at all tensors again
-        request.set_input_tensor(self._tensor(np.ascontiguousarray(blob), shared_memory=True))
+        # Handed over like this, nothing is copied and the wrapper does not look at all tensors again. OpenVINO reads the array's
+        # own memory and does not keep it alive: it needs a name until the run is over.
+        shared = np.require(blob, np.float32, ["C", "W"])
+        request.set_input_tensor(self._tensor(shared, shared_memory=True))
         return [np.array(output, np.float32) for output in request.infer(share_outputs=True).values()]
 
 

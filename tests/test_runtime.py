@@ -34,6 +34,22 @@ def test_openvino_says_what_onnxruntime_says() -> None:
         assert np.abs(a - b).mean() < 0.1 * np.abs(a).mean()
 
 
+@pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO])
+def test_a_picture_may_lie_in_memory_in_any_way(runtime: Runtime) -> None:
+    """OpenVINO reads the array's own memory: a copy that nothing held on to would be gone while it reads."""
+    if runtime is Runtime.OPENVINO:
+        pytest.importorskip("openvino")
+    network, _ = load_network(resolve(Task.RECOGNISER).path, 1, runtime)
+    height = json.loads(network.metadata["crop"])["height"]
+    plain = np.random.default_rng(2).random((1, 1, height, 96), np.float32)
+    (wanted,) = network.run(plain)
+    locked = plain.copy()
+    locked.flags.writeable = False
+    for blob in (np.repeat(plain, 2, axis=3)[..., ::2], locked, np.asfortranarray(plain)):
+        (found,) = network.run(blob)
+        np.testing.assert_array_equal(found, wanted)
+
+
 def test_openvino_binds_no_thread_to_a_processor() -> None:
     pytest.importorskip("openvino")
     network, _ = load_network(resolve(Task.RECOGNISER).path, 1, Runtime.OPENVINO)
