@@ -43,8 +43,8 @@ def checkpoint_of(
 
     from .detector_head import as_convolutions
 
-    stored, known = _read(weights)
-    stored = as_convolutions(stored)
+    exported, known = _read(weights)
+    stored = as_convolutions(exported)
     # ultralytics makes the class branch as wide as the number of classes that the network was first made for
     width = int(stored[next(name for name in stored if f".{_HEAD}." in name and name.endswith(".2.weight"))].shape[1])
     model = OBBModel(architecture, nc=width, verbose=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from ..models.registry import ModelFile, Task, from_file, resolve
 from ..scoring.inputs import PICTURE_SUFFIXES
 from .evaluate_parts import load_photo
 
+_FINEST_PX = 8
+"""Pixels of the detector's input, along and across, for a cell of its finest grid."""
 MAX_BOX_PX, MAX_SCORE = 0.5, 0.01
 """Largest differences between a detector and its ONNX form: corners and sides in pixels, class scores in 0..1."""
 _SEEN_SCORE = 1e-3
@@ -129,6 +132,8 @@ def compare_detector(weights: Path, path: Path, seed: int = 0) -> tuple[float, f
     from .ultralytics_offline import offline_ultralytics
 
     network = offline_ultralytics().YOLO(str(weights)).model.float().eval()
+    from .detector_head import CELLS
+
     session = offline_onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(seed)
     boxes = scores = 0.0
@@ -140,8 +145,13 @@ def compare_detector(weights: Path, path: Path, seed: int = 0) -> tuple[float, f
             given = network(torch.from_numpy(np.ascontiguousarray(picture)))
         wanted = (given[0] if isinstance(given, tuple | list) else given).numpy()[0]
         found = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(picture)})[0][0]
+        # the export has the most promising cells of the finest grid only, in another order: none of the best may be missing,
+        if found.shape[1] != wanted.shape[1] - height * width // _FINEST_PX**2 + CELLS:
+            return math.inf, math.inf
+        best, theirs = (np.sort(part[4:-1].max(0))[::-1][:CELLS] for part in (wanted, found))
+        scores = max(scores, float(np.abs(best - theirs).max()))
+        # and each has to be one of the network's
         for one in found[:, found[4:-1].max(0) > 0].T:
-            # the export has the most promising cells of the finest grid only, in another order
             away, aside = np.abs(wanted - one[:, None])[:4].max(0), np.abs(wanted[4:-1] - one[4:-1, None]).max(0)
             same = int(np.argmin(away / MAX_BOX_PX + aside / MAX_SCORE))
             scores = max(scores, float(aside[same]))
